@@ -1,0 +1,276 @@
+"""JSON to frozen dataclasses and back, by their type hints."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from driftline.errors import WireError
+
+MAX_DEPTH = 64
+MAX_INT = 2**53 - 1
+"""The largest whole number that every JSON reader keeps exact."""
+Record = TypeVar("Record")
+Decode = Callable[[Any, str], Any]
+Encode = Callable[[Any], Any]
+EXTRA = "extra"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlan:
+    """How one field of a record is read and written."""
+
+    name: str
+    hint: Any
+    decode: Decode
+    encode: Encode | None
+    required: bool
+    empty: Any
+    """The default, which is left out when writing."""
+
+
+def encode_record(record: Any) -> dict[str, Any]:
+    """Write a record as JSON data, leaving out what is empty."""
+    document: dict[str, Any] = {}
+    for plan in plan_of(type(record)):
+        value = getattr(record, plan.name)
+        if not plan.required and (value is plan.empty or value == plan.empty):
+            continue
+        document[plan.name] = value if plan.encode is None else plan.encode(value)
+    if record.extra:
+        document.update({key: value for key, value in record.extra.items() if key not in document})
+    return document
+
+
+def decode_record(record_type: type[Record], document: Any, path: str) -> Record:
+    """Read a record from JSON data; what it does not know goes to ``extra``.
+
+    Raises:
+        WireError: a field is missing, or is not what its place asks for.
+    """
+    if not isinstance(document, dict):
+        raise WireError(path, f"expected an object, got {_kind_of(document)}")
+    values: dict[str, Any] = {}
+    known = _plans_by_name(record_type)
+    extra: dict[str, Any] = {}
+    for key, value in document.items():
+        plan = known.get(key)
+        if plan is None:
+            extra[clean_text(key)] = _decode_json(value, _join(path, key))
+        elif value is not None:
+            values[key] = plan.decode(value, _join(path, key))
+    for plan in known.values():
+        if plan.required and plan.name not in values:
+            raise WireError(_join(path, plan.name), "is missing")
+    if extra:
+        values[EXTRA] = extra
+    return record_type(**values)
+
+
+@cache
+def plan_of(record_type: Any) -> tuple[FieldPlan, ...]:
+    """The fields of a record in their order, ``extra`` left out."""
+    hints = get_type_hints(record_type)
+    plans = []
+    for each in fields(record_type):
+        if each.name == EXTRA:
+            continue
+        default = each.default_factory() if each.default_factory is not MISSING else each.default
+        decode, encode = _codec_of(hints[each.name])
+        plans.append(
+            FieldPlan(
+                name=each.name,
+                hint=hints[each.name],
+                decode=decode,
+                encode=encode,
+                required=default is MISSING,
+                empty=default,
+            )
+        )
+    return tuple(plans)
+
+
+@cache
+def _plans_by_name(record_type: Any) -> dict[str, FieldPlan]:
+    return {plan.name: plan for plan in plan_of(record_type)}
+
+
+def is_json(hint: Any) -> bool:
+    """Whether a type hint is ``records.Json``."""
+    return get_origin(hint) in (Union, types.UnionType) and len(get_args(hint)) > 3
+
+
+def optional_inner(hint: Any) -> Any | None:
+    """The ``X`` of ``X | None``; ``None`` where the hint is not such."""
+    if get_origin(hint) not in (Union, types.UnionType) or is_json(hint):
+        return None
+    inner = [each for each in get_args(hint) if each is not types.NoneType]
+    return inner[0] if len(inner) == 1 and len(get_args(hint)) == 2 else None
+
+
+def _codec_of(hint: Any) -> tuple[Decode, Encode | None]:
+    inner = optional_inner(hint)
+    if inner is not None:
+        return _codec_of(inner)
+    if is_json(hint) or hint is Any or isinstance(hint, str):
+        return _decode_json, None
+    origin = get_origin(hint)
+    if origin is tuple:
+        return _tuple_codec(get_args(hint)[0])
+    if origin in (dict, Mapping):
+        return _mapping_codec(get_args(hint)[1])
+    if is_dataclass(hint) and isinstance(hint, type):
+        record_type = hint
+        return (lambda value, path: decode_record(record_type, value, path)), encode_record
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return _enum_decoder(hint), str
+    try:
+        return _SCALARS[hint]
+    except KeyError:
+        raise TypeError(f"no codec for {hint!r}") from None
+
+
+def _tuple_codec(item: Any) -> tuple[Decode, Encode]:
+    decode, encode = _codec_of(item)
+
+    def decode_items(value: Any, path: str) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise WireError(path, f"expected an array, got {_kind_of(value)}")
+        return tuple(decode(each, f"{path}[{index}]") for index, each in enumerate(value))
+
+    return decode_items, (list if encode is None else lambda value: [encode(each) for each in value])
+
+
+def _mapping_codec(item: Any) -> tuple[Decode, Encode]:
+    decode, _ = _codec_of(item)
+
+    def decode_mapping(value: Any, path: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise WireError(path, f"expected an object, got {_kind_of(value)}")
+        return {clean_text(key): decode(each, _join(path, key)) for key, each in value.items()}
+
+    return decode_mapping, dict
+
+
+def _enum_decoder(enum: type[StrEnum]) -> Decode:
+    members = {each.value: each for each in enum}
+
+    def decode(value: Any, path: str) -> StrEnum:
+        member = members.get(value) if isinstance(value, str) else None
+        if member is None:
+            raise WireError(path, f"{_shown(value)} is none of {', '.join(members)}")
+        return member
+
+    return decode
+
+
+def _decode_str(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise WireError(path, f"expected a string, got {_kind_of(value)}")
+    return clean_text(value)
+
+
+def _decode_int(value: Any, path: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, float) and value.is_integer():
+            return _decode_int(int(value), path)
+        raise WireError(path, f"expected a whole number, got {_kind_of(value)}")
+    if not 0 <= value <= MAX_INT:
+        raise WireError(path, f"{_shown(value)} is not between 0 and {MAX_INT}")
+    return value
+
+
+def _decode_float(value: Any, path: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WireError(path, f"expected a number, got {_kind_of(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise WireError(path, "expected a finite number")
+    return number
+
+
+def _decode_bool(value: Any, path: str) -> bool:
+    if not isinstance(value, bool):
+        raise WireError(path, f"expected true or false, got {_kind_of(value)}")
+    return value
+
+
+def _decode_moment(value: Any, path: str) -> datetime:
+    if not isinstance(value, str):
+        raise WireError(path, f"expected an ISO 8601 moment, got {_kind_of(value)}")
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise WireError(path, f"{_shown(value)} has no offset; write UTC as 2026-03-04T05:06:07Z")
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise WireError(
+            path, f"{_shown(value)} is not an ISO 8601 moment such as 2026-03-04T05:06:07Z"
+        ) from None
+    if not 1970 <= moment.year < 3000:
+        raise WireError(path, f"{_shown(value)} is not between the years 1970 and 3000")
+    return moment
+
+
+def _encode_moment(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _decode_json(value: Any, path: str, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return _decode_float(value, path)
+    if depth >= MAX_DEPTH:
+        raise WireError(path, f"is nested more than {MAX_DEPTH} levels deep")
+    if isinstance(value, list):
+        return [_decode_json(each, path, depth + 1) for each in value]
+    if isinstance(value, dict):
+        return {clean_text(key): _decode_json(each, path, depth + 1) for key, each in value.items()}
+    raise WireError(path, f"expected JSON, got {_kind_of(value)}")
+
+
+_SCALARS: dict[Any, tuple[Decode, Encode | None]] = {
+    str: (_decode_str, None),
+    int: (_decode_int, None),
+    float: (_decode_float, None),
+    bool: (_decode_bool, None),
+    datetime: (_decode_moment, _encode_moment),
+}
+
+
+def clean_text(text: str) -> str:
+    """Replace lone surrogates, which no UTF-8 can hold, by U+FFFD."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _join(path: str, key: str) -> str:
+    key = key if len(key) <= 80 else key[:80] + "…"
+    return f"{path}.{clean_text(key)}" if path else clean_text(key)
+
+
+def _shown(value: Any) -> str:
+    text = clean_text(value) if isinstance(value, str) else repr(value)
+    return repr(text if len(text) <= 60 else text[:60] + "…")
+
+
+def _kind_of(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,36 @@
+"""The errors that Driftline raises."""
+
+
+class DriftlineError(Exception):
+    """Something that a person can put right; the message names the thing, its state and the next step."""
+
+
+class WireError(DriftlineError):
+    """A document on the wire does not hold what its place asks for."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}" if field else problem)
+        self.field = field
+        """Where in the document, such as ``runs[3].usage.input_tokens``; empty for the document itself."""
+        self.problem = problem
+
+
+class WireVersionError(WireError):
+    """The document was written by a newer wire version than this one reads."""
+
+
+class ConfigurationError(DriftlineError):
+    """A setting, or a combination of settings, that cannot work."""
+
+
+class DeliveryError(DriftlineError):
+    """A batch of runs could not be handed over now; trying again later may work."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """What the server asked for; ``None`` where it said nothing."""
+
+
+class RefusedError(DriftlineError):
+    """The server will never take this; sending it again is useless."""

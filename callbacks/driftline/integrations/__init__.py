@@ -1,0 +1,1 @@
+"""Translators from a framework's words into recorder calls; each module imports one framework."""

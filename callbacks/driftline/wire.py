@@ -1,0 +1,189 @@
+"""Records as the JSON that travels between client and server, version 1.
+
+A batch is ``{"version": 1, "runs": [...], "scores": [...]}``. Fields bear the names of ``records``; what is
+empty is left out; moments are ISO 8601 in UTC; what this version does not know survives in ``extra``.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from driftline.codec import decode_record, encode_record
+from driftline.errors import WireError, WireVersionError
+from driftline.records import Run, Score, Status
+
+WIRE_VERSION = 1
+MAX_NAME = 1_000
+"""Characters of any name, id, tag or label that is not payload."""
+_NAMES = (
+    "project", "name", "model_requested", "model_answered", "provider", "user_id", "session_id", "feature",
+    "endpoint_class", "release", "environment", "index_version",
+)  # fmt: skip
+Decoded = TypeVar("Decoded", Run, Score)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why one item of a batch was refused."""
+
+    index: int
+    id: str | None
+    """As it was sent; ``None`` where the item has none."""
+    field: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What a batch held, and what in it was refused."""
+
+    runs: tuple[Run, ...] = ()
+    scores: tuple[Score, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def encode_run(run: Run) -> dict[str, Any]:
+    """Write a run as JSON data."""
+    return encode_record(run)
+
+
+def encode_score(score: Score) -> dict[str, Any]:
+    """Write a score as JSON data."""
+    return encode_record(score)
+
+
+def encode_batch(runs: Iterable[Run] = (), scores: Iterable[Score] = ()) -> dict[str, Any]:
+    """Write a batch as JSON data."""
+    document: dict[str, Any] = {"version": WIRE_VERSION}
+    document["runs"] = [encode_run(run) for run in runs]
+    written = [encode_score(score) for score in scores]
+    if written:
+        document["scores"] = written
+    return document
+
+
+def decode_batch(document: Any) -> Batch:
+    """Read a batch; an item that cannot be read does not stop its neighbours.
+
+    Raises:
+        WireVersionError: the batch is of a newer version.
+        WireError: the document is no batch.
+    """
+    if not isinstance(document, dict):
+        raise WireError("", "expected an object with the fields version and runs")
+    version = document.get("version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise WireError(
+            "version", f"is missing or no whole number from 1 on; this server reads {WIRE_VERSION}"
+        )
+    if version > WIRE_VERSION:
+        raise WireVersionError("version", f"{version} is newer than {WIRE_VERSION}: upgrade the server")
+    if "runs" not in document and "scores" not in document:
+        raise WireError("runs", "is missing")
+    problems: list[Problem] = []
+    runs = _decode_items(document, "runs", decode_run, problems)
+    scores = _decode_items(document, "scores", decode_score, problems)
+    return Batch(runs=runs, scores=scores, problems=tuple(problems))
+
+
+def decode_run(document: Any, path: str = "") -> Run:
+    """Read a run, with what follows from its other fields filled in.
+
+    Raises:
+        WireError: a field is missing or wrong; the error names it.
+    """
+    run = decode_record(Run, document, path)
+    at = f"{path}." if path else ""
+    changes: dict[str, Any] = {
+        "id": _checked_id(run.id, f"{at}id"),
+        "trace_id": _checked_id(run.trace_id, f"{at}trace_id"),
+    }
+    if run.parent_id is not None:
+        changes["parent_id"] = _checked_id(run.parent_id, f"{at}parent_id")
+        if changes["parent_id"] == changes["id"]:
+            raise WireError(f"{at}parent_id", "is the run itself")
+    for name in _NAMES:
+        value = getattr(run, name)
+        if value is not None and len(value) > MAX_NAME:
+            raise WireError(f"{at}{name}", f"has {len(value):,} characters; {MAX_NAME:,} are allowed")
+    for index, tag in enumerate(run.tags):
+        if len(tag) > MAX_NAME:
+            raise WireError(f"{at}tags[{index}]", f"has {len(tag):,} characters; {MAX_NAME:,} are allowed")
+    if run.duration_ms is not None and run.duration_ms < 0:
+        raise WireError(f"{at}duration_ms", "is negative")
+    if run.sampling_weight < 1:
+        raise WireError(f"{at}sampling_weight", "is below 1")
+    changes.update(_derived(run, document))
+    return replace(run, **changes)
+
+
+def decode_score(document: Any, path: str = "") -> Score:
+    """Read a score.
+
+    Raises:
+        WireError: a field is missing or wrong; the error names it.
+    """
+    score = decode_record(Score, document, path)
+    at = f"{path}." if path else ""
+    changes = {
+        "id": _checked_id(score.id, f"{at}id"),
+        "trace_id": _checked_id(score.trace_id, f"{at}trace_id"),
+    }
+    if score.run_id is not None:
+        changes["run_id"] = _checked_id(score.run_id, f"{at}run_id")
+    if not score.name or len(score.name) > MAX_NAME:
+        raise WireError(f"{at}name", f"is empty or longer than {MAX_NAME:,} characters")
+    return replace(score, **changes)
+
+
+def _decode_items(
+    document: dict[str, Any], key: str, decode: Callable[[Any, str], Decoded], problems: list[Problem]
+) -> tuple[Decoded, ...]:
+    items = document.get(key, [])
+    if not isinstance(items, list):
+        raise WireError(key, "expected an array")
+    decoded: list[Decoded] = []
+    for index, item in enumerate(items):
+        try:
+            decoded.append(decode(item, f"{key}[{index}]"))
+        except WireError as error:
+            sent_id = item.get("id") if isinstance(item, dict) else None
+            shown_id = sent_id[:100] if isinstance(sent_id, str) else None
+            problems.append(Problem(index=index, id=shown_id, field=error.field, problem=error.problem))
+    return tuple(decoded)
+
+
+def _checked_id(text: str, path: str) -> str:
+    if len(text) == 32 and text.isascii() and text.isalnum() and text == text.lower():
+        try:
+            int(text, 16)
+        except ValueError:
+            pass
+        else:
+            return text
+    try:
+        return uuid.UUID(text).hex
+    except ValueError:
+        raise WireError(path, "expected 32 hexadecimal digits, as of a UUID") from None
+
+
+def _derived(run: Run, document: dict[str, Any]) -> dict[str, Any]:
+    """What follows from the other fields: status, revision, and the third of start, end and duration."""
+    changes: dict[str, Any] = {}
+    status = run.status
+    if "status" not in document and (run.ended_at is not None or run.duration_ms is not None):
+        status = changes["status"] = Status.ERROR if run.error else Status.OK
+    if "revision" not in document and status is not Status.RUNNING:
+        changes["revision"] = 1
+    if run.duration_ms is None and run.started_at is not None and run.ended_at is not None:
+        changes["duration_ms"] = max(0.0, (run.ended_at - run.started_at) / timedelta(milliseconds=1))
+    if run.ended_at is None and run.started_at is not None and run.duration_ms is not None:
+        try:
+            changes["ended_at"] = run.started_at + timedelta(milliseconds=run.duration_ms)
+        except OverflowError:
+            raise WireError("duration_ms", "ends after the year 9999") from None
+    return changes

@@ -1,0 +1,1 @@
+"""Pure judgement: needs no server, no database and no network."""

@@ -1,0 +1,1 @@
+"""The house that people visit: stores, serves and watches what clients send."""

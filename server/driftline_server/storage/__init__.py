@@ -1,0 +1,1 @@
+"""The cupboard: runs in much, everything else in little."""
