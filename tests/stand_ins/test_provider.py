@@ -27,6 +27,7 @@ from stand_ins.provider import (
     ToolUse,
 )
 
+THINKING: Any = {"type": "enabled", "budget_tokens": 1024}
 QUESTION: Any = [{"role": "user", "content": "When does it mature?"}]
 TOKENS = Tokens(uncached=10, cache_read=100, cache_write_5m=20, cache_write_1h=10, output=9, reasoning=4)
 FULL = Answer(
@@ -126,7 +127,9 @@ def test_responses_are_read_by_the_sdk(provider: Provider, openai_client: openai
 
 def test_a_message_is_read_by_the_sdk(provider: Provider, anthropic_client: anthropic.Anthropic) -> None:
     provider.script(FULL)
-    message = anthropic_client.messages.create(model="claude", max_tokens=50, messages=QUESTION)
+    message = anthropic_client.messages.create(
+        model="claude", max_tokens=2000, messages=QUESTION, thinking=THINKING
+    )
     assert [block.type for block in message.content] == ["thinking", "text", "tool_use"]
     assert message.stop_reason == "tool_use"
     usage = message.usage
@@ -144,12 +147,21 @@ def test_a_message_stream_adds_up_to_the_message(
     provider: Provider, anthropic_client: anthropic.Anthropic
 ) -> None:
     provider.script(FULL, FULL)
-    whole = anthropic_client.messages.create(model="claude", max_tokens=50, messages=QUESTION)
-    with anthropic_client.messages.stream(model="claude", max_tokens=50, messages=QUESTION) as stream:
+    request: Any = {"model": "claude", "max_tokens": 2000, "messages": QUESTION, "thinking": THINKING}
+    whole = anthropic_client.messages.create(**request)
+    with anthropic_client.messages.stream(**request) as stream:
         streamed = stream.get_final_message()
     assert [block.to_dict() for block in streamed.content] == [block.to_dict() for block in whole.content]
     assert streamed.usage.output_tokens == whole.usage.output_tokens == 9
     assert streamed.usage.cache_read_input_tokens == 100
+
+
+def test_thoughts_are_kept_back_unless_they_are_asked_for(
+    provider: Provider, anthropic_client: anthropic.Anthropic
+) -> None:
+    provider.script(FULL)
+    message = anthropic_client.messages.create(model="claude", max_tokens=50, messages=QUESTION)
+    assert [block.type for block in message.content] == ["text", "tool_use"]
 
 
 def test_a_refusal_stops_with_its_reason(provider: Provider, anthropic_client: anthropic.Anthropic) -> None:

@@ -13,7 +13,7 @@ from stand_ins.provider.sse import named_frame
 
 def complete_message(body: dict[str, Any], answer: Answer, serial: int) -> dict[str, Any]:
     """The document of an answer that is not streamed."""
-    content = [_written(block, serial, index) for index, block in enumerate(_shown(answer.blocks))]
+    content = [_written(block, serial, index) for index, block in enumerate(_shown(body, answer.blocks))]
     return {
         **_envelope(body, answer, serial),
         "content": content,
@@ -28,7 +28,7 @@ def stream_message(body: dict[str, Any], answer: Answer, serial: int) -> Iterato
     """The events of a streamed answer."""
     yield named_frame({"type": "message_start", "message": _started(body, answer, serial)})
     yield named_frame({"type": "ping"})
-    for index, block in enumerate(_shown(answer.blocks)):
+    for index, block in enumerate(_shown(body, answer.blocks)):
         start = {
             "type": "content_block_start",
             "index": index,
@@ -99,9 +99,11 @@ def _envelope(body: dict[str, Any], answer: Answer, serial: int) -> dict[str, An
     }
 
 
-def _shown(blocks: Sequence[Block]) -> list[Block]:
-    """A refusal is a stop reason here; what it says beside that is text."""
-    return [Text(block.pieces) if isinstance(block, Refusal) else block for block in blocks]
+def _shown(body: dict[str, Any], blocks: Sequence[Block]) -> list[Block]:
+    """Thoughts come only where they were asked for; a refusal is a stop reason, and what it says is text."""
+    thinks = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
+    wanted = [block for block in blocks if thinks or not isinstance(block, Reasoning)]
+    return [Text(block.pieces) if isinstance(block, Refusal) else block for block in wanted]
 
 
 def _written(block: Block, serial: int, index: int) -> dict[str, Any]:
