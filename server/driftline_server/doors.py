@@ -1,14 +1,40 @@
-"""How a request, at whatever door, finds the services of the house."""
+"""What all doors share: how a request finds the services of the house, and how it is turned away."""
 
 from __future__ import annotations
 
 from typing import cast
 
 from flask import current_app
+from werkzeug.exceptions import HTTPException
 
 from driftline_server.operations.services import Services
 
 EXTENSION = "driftline"
+
+
+class RefusedRequest(HTTPException):
+    """A request that is turned away; each door says so in its own language."""
+
+    def __init__(
+        self,
+        code: int,
+        problem: str,
+        *,
+        remedy: str = "",
+        field: str = "",
+        retry_after_s: int | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(problem)
+        self.code = code
+        self.problem = problem
+        self.remedy = remedy
+        """What the sender can do about it."""
+        self.field = field
+        """The header, parameter or field that is wrong; empty for the request itself."""
+        self.extra_headers = headers
+        if retry_after_s is not None:
+            self.extra_headers += (("Retry-After", str(retry_after_s)),)
 
 
 def services() -> Services:

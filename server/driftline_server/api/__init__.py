@@ -1,0 +1,31 @@
+"""The door for programs: JSON over HTTP."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask
+
+from driftline_server.api import description, health, ingest, reading
+from driftline_server.api.answers import error_answer
+from driftline_server.api.bodies import BodyReader
+from driftline_server.api.endpoints import Endpoint, register
+from driftline_server.settings import Settings
+
+__all__ = ["ENDPOINTS", "PREFIXES", "blueprint", "error_answer", "prepare"]
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *ingest.ENDPOINTS,
+    *reading.ENDPOINTS,
+    *description.ENDPOINTS,
+    *health.ENDPOINTS,
+)
+PREFIXES = ("/api/", "/healthz", "/readyz")
+"""Addresses whose errors are JSON."""
+
+blueprint = Blueprint("api", __name__)
+register(blueprint, ENDPOINTS)
+
+
+def prepare(app: Flask, settings: Settings) -> None:
+    """Give an application what the API keeps between requests."""
+    app.extensions[ingest.READER] = BodyReader(settings)
+    app.extensions[description.DESCRIBED] = ENDPOINTS

@@ -21,3 +21,5 @@ class Services:
     prices: PriceBook
     now: Callable[[], datetime]
     """Aware, in UTC."""
+    close: Callable[[], None] = lambda: None
+    """Finishes what was accepted, then lets go of the stores; nothing where somebody else holds them."""

@@ -1,0 +1,190 @@
+"""Reads request bodies: bounded before, while and after they are expanded, then strict JSON."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from flask import Request
+
+from driftline_server.doors import RefusedRequest
+from driftline_server.settings import Settings
+
+_CHUNK = 256 * 1024
+_MAX_WINDOW = 32 * 1024 * 1024
+_ENCODINGS = "gzip, zstd, identity"
+_WAIT_S = 1
+
+
+class BodyReader:
+    """Reads JSON bodies; together they hold at most ``max_waiting_bytes`` at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._held = 0
+
+    @contextmanager
+    def read_json(self, request: Request) -> Iterator[Any]:
+        """The body as JSON data, counted as held until the block ends.
+
+        Raises:
+            RefusedRequest: 400, 413, 415 or 429, with the header or setting that it is about.
+        """
+        _check_content_type(request)
+        expand = _expander_of(request)
+        self._check_size(request)
+        sent = request.get_data(cache=False)
+        with self._counted() as count:
+            expanded = bytearray()
+            for chunk in expand(sent):
+                count(len(chunk))
+                expanded += chunk
+                if len(expanded) > self._settings.max_expanded_bytes:
+                    self._refuse_size("max_expanded_bytes", "the expanded body")
+            yield parse_json(bytes(expanded))
+
+    def _check_size(self, request: Request) -> None:
+        length = request.content_length
+        if length is None:
+            raise RefusedRequest(
+                411, "the length of the body is missing", remedy="send Content-Length", field="Content-Length"
+            )
+        if length > self._settings.max_body_bytes:
+            self._refuse_size("max_body_bytes", "the body")
+
+    def _refuse_size(self, setting: str, what: str) -> NoReturn:
+        limit = getattr(self._settings, setting)
+        raise RefusedRequest(
+            413,
+            f"{what} has more than {limit:,} bytes",
+            remedy=f"send smaller batches, or raise the setting {setting}",
+            field="runs",
+        )
+
+    @contextmanager
+    def _counted(self) -> Iterator[Callable[[int], None]]:
+        mine = 0
+
+        def count(size: int) -> None:
+            nonlocal mine
+            with self._lock:
+                if mine < self._held and self._held + size > self._settings.max_waiting_bytes:
+                    raise RefusedRequest(
+                        429,
+                        "too many batches are being stored at the moment",
+                        remedy="send the batch again later; nothing of it was kept",
+                        retry_after_s=_WAIT_S,
+                    )
+                self._held += size
+            mine += size
+
+        try:
+            yield count
+        finally:
+            with self._lock:
+                self._held -= mine
+
+
+def parse_json(body: bytes) -> Any:
+    """Strict JSON: UTF-8, no NaN, nested no deeper than the interpreter can follow.
+
+    Raises:
+        RefusedRequest: 400, with the place of the fault.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RefusedRequest(400, f"the body is not UTF-8: byte {error.start} cannot be read") from None
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise RefusedRequest(
+            400, f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except RecursionError:
+        raise RefusedRequest(400, "the body is nested too deeply") from None
+    except ValueError:
+        raise RefusedRequest(400, "the body is not JSON: a number in it has too many digits") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise RefusedRequest(400, f"the body is not JSON: {name} is no number of JSON; leave the field out")
+
+
+def _check_content_type(request: Request) -> None:
+    """Ask for a content type that a form of another site cannot send without asking first."""
+    if request.mimetype != "application/json":
+        raise RefusedRequest(
+            415,
+            f"the content type is {request.mimetype[:100] or 'missing'!r}",
+            remedy="send Content-Type: application/json",
+            field="Content-Type",
+            headers=(("Accept", "application/json"),),
+        )
+
+
+def _expander_of(request: Request) -> Callable[[bytes], Iterator[bytes]]:
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    try:
+        return _EXPANDERS[encoding or "identity"]
+    except KeyError:
+        raise RefusedRequest(
+            415,
+            f"the content encoding {encoding[:100]!r} is not known here",
+            remedy=f"use one of {_ENCODINGS}",
+            field="Content-Encoding",
+            headers=(("Accept-Encoding", _ENCODINGS),),
+        ) from None
+
+
+def _identity(body: bytes) -> Iterator[bytes]:
+    yield body
+
+
+def _gunzip(body: bytes) -> Iterator[bytes]:
+    rest = body
+    while rest:
+        member = zlib.decompressobj(wbits=31)
+        while not member.eof:
+            try:
+                chunk = member.decompress(rest, _CHUNK)
+            except zlib.error:
+                raise _damaged("gzip") from None
+            if not chunk and not member.eof:
+                raise _damaged("gzip")
+            yield chunk
+            rest = member.unconsumed_tail
+        rest = member.unused_data
+
+
+def _unzstd(body: bytes) -> Iterator[bytes]:
+    import zstandard
+
+    # One per request: these objects are not safe to share between threads. A frame that was cut off ends
+    # quietly here; its JSON is cut off then too.
+    expander = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+    reader = expander.stream_reader(body, read_across_frames=True)
+    try:
+        while chunk := reader.read(_CHUNK):
+            yield chunk
+    except zstandard.ZstdError:
+        raise _damaged("zstd") from None
+
+
+def _damaged(encoding: str) -> RefusedRequest:
+    return RefusedRequest(
+        400, f"the body is not {encoding}, or was cut off", field="Content-Encoding", remedy="send it again"
+    )
+
+
+_EXPANDERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
+    "identity": _identity,
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "zstd": _unzstd,
+}
