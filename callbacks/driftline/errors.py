@@ -26,11 +26,18 @@ class ConfigurationError(DriftlineError):
 class DeliveryError(DriftlineError):
     """A batch of runs could not be handed over now; trying again later may work."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, failing: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """What the server asked for; ``None`` where it said nothing."""
+        self.failing = failing
+        """The server was there and broke down over this very batch, so another batch may fare better."""
 
 
 class RefusedError(DriftlineError):
     """The server will never take this; sending it again is useless."""
+
+    def __init__(self, message: str, *, count: int | None = None) -> None:
+        super().__init__(message)
+        self.count = count
+        """How many runs of the batch were refused while the others were taken; ``None`` means all."""

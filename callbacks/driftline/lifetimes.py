@@ -1,0 +1,92 @@
+"""What must happen when the process forks or ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+import weakref
+from threading import Lock
+from typing import Protocol
+
+from driftline.guarding import attempt
+
+
+class Enduring(Protocol):
+    """Something that lives until the process ends, and begins anew in a child process."""
+
+    exit_timeout_s: float
+
+    def before_fork(self) -> None:
+        """Bring the state that the child inherits to a point where it is whole."""
+        ...
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        ...
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, without the threads and the work of the parent."""
+        ...
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Finish within the time given."""
+        ...
+
+
+_ALL: weakref.WeakSet[Enduring] = weakref.WeakSet()
+_WATCHING = Lock()
+_watching = False
+
+
+def watch(each: Enduring) -> None:
+    """Tell ``each`` when the process forks or ends, for as long as something else keeps it alive."""
+    global _watching
+    with _WATCHING:
+        _ALL.add(each)
+        if _watching:
+            return
+        _watching = True
+    atexit.register(close_all)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=_before_fork,
+            after_in_parent=_after_fork_in_parent,
+            after_in_child=_after_fork_in_child,
+        )
+
+
+def watch_multiprocessing() -> None:
+    """Close in a child of ``multiprocessing`` too, which ends without the exit handlers of the interpreter.
+
+    To be called in the child.
+    """
+    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, close_all, exitpriority=0)
+
+
+def close_all() -> None:
+    """Close everything that is watched; all together take no longer than the most patient of them."""
+    everything = tuple(_ALL)
+    if not everything:
+        return
+    deadline = time.monotonic() + max(each.exit_timeout_s for each in everything)
+    for each in everything:
+        attempt("closing at exit", each.close, max(0.0, deadline - time.monotonic()))
+
+
+def _before_fork() -> None:
+    for each in tuple(_ALL):
+        attempt("preparing a fork", each.before_fork)
+
+
+def _after_fork_in_parent() -> None:
+    for each in tuple(_ALL):
+        attempt("going on after a fork", each.after_fork_in_parent)
+
+
+def _after_fork_in_child() -> None:
+    for each in tuple(_ALL):
+        attempt("beginning after a fork", each.after_fork_in_child)
