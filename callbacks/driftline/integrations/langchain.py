@@ -1,0 +1,129 @@
+"""Watch a LangChain or LangGraph application: pass the handler, or install it for the whole process."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+try:
+    from langchain_core.tracers.context import register_configure_hook
+except ImportError as error:
+    raise ImportError("this integration needs: pip install 'driftline[langchain]'") from error
+
+from driftline.guarding import failures
+from driftline.integrations.langchain_events import EventTranslator
+from driftline.recorder import Recorder
+
+__all__ = ["DriftlineCallbackHandler", "install", "uninstall"]
+
+
+class DriftlineCallbackHandler(EventTranslator):
+    """Records what a LangChain application does.
+
+    Pass it in ``config={"callbacks": [handler]}``; one handler serves any number of threads and calls.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        project: str | None = None,
+        *,
+        recorder: Recorder | None = None,
+        strict: bool | None = None,
+    ) -> None:
+        """What is ``None`` comes from the environment (``DRIFTLINE_URL``, …).
+
+        ``strict`` lets mistakes of ours reach the program; it is for tests, and holds for the whole process.
+        """
+        super().__init__(recorder or _shared_recorder(url, api_key, project))
+        if strict is not None:
+            failures.strict = strict
+        self.raise_error = failures.strict
+        self.enabled = True
+        """Whether events are listened to; LangChain asks for each."""
+        self._origin = (url, project)
+
+    @property
+    def last_trace_id(self) -> str | None:
+        """The trace that began last with this handler; ``None`` before the first."""
+        return None if self._last_trace_id is None else f"{self._last_trace_id:032x}"
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Wait until everything that ended is delivered; false where time ran out."""
+        return self._recorder.flush(timeout_s)
+
+    # Applications copy and pickle their configs. A copy is the same handler; what is unpickled elsewhere
+    # takes its key from the environment there, so that no secret travels.
+
+    def __copy__(self) -> DriftlineCallbackHandler:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> DriftlineCallbackHandler:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        url, project = self._origin
+        return type(self), (url, None, project)
+
+    # LangChain reads these on every event, so they are the switch.
+
+    @property
+    def ignore_llm(self) -> bool:
+        return not self.enabled
+
+    @property
+    def ignore_chat_model(self) -> bool:
+        return not self.enabled
+
+    @property
+    def ignore_chain(self) -> bool:
+        return not self.enabled
+
+    @property
+    def ignore_agent(self) -> bool:
+        return not self.enabled
+
+    @property
+    def ignore_retriever(self) -> bool:
+        return not self.enabled
+
+    @property
+    def ignore_retry(self) -> bool:
+        return not self.enabled
+
+    @property
+    def ignore_custom_event(self) -> bool:
+        return not self.enabled
+
+
+def install(handler: DriftlineCallbackHandler | None = None) -> DriftlineCallbackHandler:
+    """Watch every LangChain run of this process, without passing a handler anywhere.
+
+    Calling it again gives the handler that is installed already. A run that is also given a handler of its
+    own with the same recorder is recorded once.
+    """
+    installed = _installed.get("handler")
+    if installed is None:
+        installed = _installed["handler"] = handler or DriftlineCallbackHandler()
+        # A default needs no propagation: it is seen in threads whose context was never copied.
+        variable: ContextVar[Any] = ContextVar("driftline_langchain_handler", default=installed)
+        register_configure_hook(variable, inheritable=True)
+    installed.enabled = True
+    return installed
+
+
+def uninstall() -> None:
+    """Stop watching what ``install`` watches. LangChain forgets no hook, so the handler is switched off."""
+    installed = _installed.get("handler")
+    if installed is not None:
+        installed.enabled = False
+
+
+_installed: dict[str, DriftlineCallbackHandler] = {}
+
+
+def _shared_recorder(url: str | None, api_key: str | None, project: str | None) -> Recorder:
+    from driftline.runtime import get_recorder
+
+    return get_recorder(url=url, api_key=api_key, project=project)

@@ -1,0 +1,370 @@
+"""LangChain's callback events, translated into calls of the recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
+from langchain_core.runnables.config import var_child_runnable_config
+
+from driftline.guarding import never_raises
+from driftline.integrations.langchain_documents import copy_documents, documents_of
+from driftline.integrations.langchain_endings import ending_of
+from driftline.integrations.langchain_graph import copy_interrupts, join_langgraph
+from driftline.integrations.langchain_messages import copy_messages, messages_of
+from driftline.integrations.langchain_metadata import copy_metadata, scope_of
+from driftline.integrations.langchain_models import copy_settings, model_requested
+from driftline.integrations.langchain_names import chain_kind, name_of
+from driftline.integrations.langchain_prompts import prompt_of
+from driftline.integrations.langchain_results import (
+    copy_decision,
+    copy_result,
+    facts_of_decision,
+    facts_of_result,
+)
+from driftline.integrations.langchain_streams import Content, content_of_chunk, content_of_event
+from driftline.integrations.langchain_tools import tool_failure
+from driftline.open_runs import OpenRun
+from driftline.recorder import CURRENT_MODEL_RUN, Recorder
+from driftline.records import Kind, Prompt, Status
+from driftline.snapshot import Copier
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+class EventTranslator(BaseCallbackHandler):
+    """Hears everything that LangChain and LangGraph tell, on the thread and at the moment where it happens.
+
+    Plain methods, called inline: an async handler would cost a new event loop per event under a sync caller,
+    and one that is not inline would wait for the application's thread pool. Nothing of the application is
+    kept; what it passes is copied on the spot, and read on the delivery thread.
+    """
+
+    run_inline = True
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._now = recorder.clock_ns
+        self._joined_langgraph = False
+        self._last_trace_id: int | None = None
+
+    # Chains, prompts, parsers, agents, graphs and their nodes
+
+    @never_raises
+    def on_chain_start(
+        self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
+    ) -> None:
+        at_ns = self._now()
+        if not self._joined_langgraph:
+            self._joined_langgraph = join_langgraph(EventTranslator)
+        metadata = more.get("metadata") or _NOTHING
+        name = name_of(serialized, more.get("name"), "chain")
+        kind = chain_kind(name, more.get("run_type"), metadata)
+        copier = Copier()
+        self._start(
+            at_ns, run_id, parent_run_id, kind, name, copier, more,
+            fields={"inputs": copier.copy(inputs)},
+            prompt=prompt_of(serialized, metadata) if kind is Kind.PROMPT else None,
+        )  # fmt: skip
+
+    @never_raises
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **more: Any) -> None:
+        at_ns = self._now()
+        run = self._recorder.get_open(run_id.int)
+        copier = Copier()
+        fields = _late_inputs(more, copier)
+        fields["outputs"] = copier.copy(outputs)
+        facts = None
+        if run is not None and run.kind is Kind.LLM:
+            facts = partial(facts_of_decision, copy_decision(outputs, copier))
+        self._finish(at_ns, run_id, copier, fields=fields, facts=facts)
+
+    @never_raises
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
+        at_ns = self._now()
+        copier = Copier()
+        self._fail(at_ns, run_id, error, copier, fields=_late_inputs(more, copier))
+
+    # Models
+
+    @never_raises
+    def on_chat_model_start(
+        self, serialized: Any, messages: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
+    ) -> None:
+        at_ns = self._now()
+        copier = Copier()
+        copies = copy_messages(messages[0] if messages else (), copier)
+        self._start_model(at_ns, serialized, copies, run_id, parent_run_id, copier, more)
+
+    @never_raises
+    def on_llm_start(
+        self, serialized: Any, prompts: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
+    ) -> None:
+        at_ns = self._now()
+        copier = Copier()
+        copies = [{"type": "human", "content": copier.copy(prompt)} for prompt in prompts]
+        self._start_model(at_ns, serialized, copies, run_id, parent_run_id, copier, more)
+
+    @never_raises
+    def on_llm_new_token(self, token: Any, *, run_id: UUID, chunk: Any = None, **_: Any) -> None:
+        at_ns = self._now()
+        run = self._recorder.get_open(run_id.int)
+        if run is None or run.is_repeated("token"):
+            return
+        content = content_of_chunk(token, chunk)
+        if content is not None:
+            _mark(run, "token", at_ns, content)
+
+    @never_raises
+    def on_stream_event(self, event: Any, *, run_id: UUID, **_: Any) -> None:
+        at_ns = self._now()
+        run = self._recorder.get_open(run_id.int)
+        if run is None or run.is_repeated("event"):
+            return
+        content = content_of_event(event)
+        if content is not None:
+            _mark(run, "event", at_ns, content)
+        elif type(event) is dict and event.get("event") == "message-start":
+            metadata = event.get("metadata")
+            if type(metadata) is dict and type(metadata.get("model")) is str:
+                run.fields.setdefault("model_answered", metadata["model"])
+
+    @never_raises
+    def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
+        at_ns = self._now()
+        copier = Copier()
+        facts = partial(facts_of_result, copy_result(response, copier))
+        self._finish(at_ns, run_id, copier, facts=facts)
+
+    @never_raises
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, response: Any = None, **_: Any) -> None:
+        at_ns = self._now()
+        copier = Copier()
+        # Of a failed response only the answer so far is read: the rest holds the provider's headers.
+        facts = None if response is None else partial(facts_of_result, copy_result(response, copier))
+        self._fail(at_ns, run_id, error, copier, facts=facts)
+
+    # Tools
+
+    @never_raises
+    def on_tool_start(
+        self, serialized: Any, input_str: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
+    ) -> None:
+        at_ns = self._now()
+        copier = Copier()
+        inputs = more.get("inputs")
+        call_id = more.get("tool_call_id")
+        name = name_of(serialized, more.get("name"), "tool")
+        self._start(
+            at_ns, run_id, parent_run_id, Kind.TOOL, name, copier, more,
+            fields={"inputs": copier.copy(input_str if inputs is None else inputs)},
+            metadata={"tool_call_id": call_id} if type(call_id) is str else None,
+        )  # fmt: skip
+
+    @never_raises
+    def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
+        at_ns = self._now()
+        copier = Copier()
+        failure = tool_failure(output, copier)
+        status = Status.OK if failure is None else Status.ERROR
+        self._finish(
+            at_ns, run_id, copier, status=status, error=failure, fields={"outputs": copier.copy(output)}
+        )
+
+    @never_raises
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        self._fail(self._now(), run_id, error, Copier())
+
+    # Retrievers
+
+    @never_raises
+    def on_retriever_start(
+        self, serialized: Any, query: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
+    ) -> None:
+        at_ns = self._now()
+        copier = Copier()
+        name = name_of(serialized, more.get("name"), "retriever")
+        self._start(
+            at_ns, run_id, parent_run_id, Kind.RETRIEVER, name, copier, more,
+            fields={"inputs": copier.copy(query)},
+        )  # fmt: skip
+
+    @never_raises
+    def on_retriever_end(self, documents: Any, *, run_id: UUID, **_: Any) -> None:
+        at_ns = self._now()
+        copier = Copier()
+        copies = copy_documents(documents, copier)
+        self._finish(at_ns, run_id, copier, facts=lambda: {"documents": documents_of(copies)})
+
+    @never_raises
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        self._fail(self._now(), run_id, error, Copier())
+
+    # What happens inside a run
+
+    @never_raises
+    def on_agent_action(self, action: Any, *, run_id: UUID, **_: Any) -> None:
+        self._note(run_id, "agent_action", action)
+
+    @never_raises
+    def on_agent_finish(self, finish: Any, *, run_id: UUID, **_: Any) -> None:
+        self._note(run_id, "agent_finish", finish)
+
+    @never_raises
+    def on_text(self, text: str, *, run_id: UUID, **_: Any) -> None:
+        self._note(run_id, "text", text)
+
+    @never_raises
+    def on_custom_event(self, name: str, data: Any, *, run_id: UUID, **_: Any) -> None:
+        self._note(run_id, name, data)
+
+    @never_raises
+    def on_retry(self, retry_state: Any, *, run_id: UUID, **_: Any) -> None:
+        outcome = retry_state.outcome
+        error = outcome.exception() if outcome is not None and outcome.failed else None
+        self._note(
+            run_id,
+            "retry",
+            {
+                "attempt": retry_state.attempt_number,
+                "error": None if error is None else type(error).__qualname__,
+                "sleep_s": getattr(retry_state.next_action, "sleep", None),
+            },
+        )
+
+    @never_raises
+    def on_interrupt(self, event: Any) -> None:
+        at_ns = self._now()
+        run = self._recorder.get_open(event.run_id.int)
+        if run is None or run.is_repeated("interrupt"):
+            return
+        run.waits = True
+        copier = Copier()
+        data = {
+            "status": event.status,
+            "checkpoint_id": event.checkpoint_id,
+            "interrupts": copy_interrupts(event.interrupts, copier),
+        }
+        run.note(at_ns, "interrupt", data)
+
+    @never_raises
+    def on_resume(self, event: Any) -> None:
+        self._note(event.run_id, "resume", {"status": event.status, "checkpoint_id": event.checkpoint_id})
+
+    # How events become calls of the recorder
+
+    def _start_model(
+        self,
+        at_ns: int,
+        serialized: Any,
+        copies: list[dict[str, Any]],
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        copier: Copier,
+        more: Mapping[str, Any],
+    ) -> None:
+        metadata = more.get("metadata") or _NOTHING
+        params = more.get("invocation_params") or _NOTHING
+        batch_size = more.get("batch_size") or 1
+        name = name_of(serialized, more.get("name"), "model")
+        CURRENT_MODEL_RUN.set(run_id.int)
+        self._start(
+            at_ns, run_id, parent_run_id, Kind.LLM, name, copier, more,
+            fields={
+                "model_requested": model_requested(metadata, params, serialized),
+                "provider": metadata.get("ls_provider"),
+                "invocation_params": copy_settings(metadata, params, copier),
+            },
+            facts=lambda: {"messages": messages_of(copies)},
+            # The calls of one generate() start together and end together, so their durations overlap.
+            metadata={"batch_size": batch_size, "duration_is_approximate": True} if batch_size > 1 else None,
+        )  # fmt: skip
+
+    def _start(
+        self,
+        at_ns: int,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        kind: Kind,
+        name: str,
+        copier: Copier,
+        more: Mapping[str, Any],
+        *,
+        fields: Mapping[str, Any],
+        facts: Any = None,
+        prompt: Prompt | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        said = more.get("metadata") or _NOTHING
+        kept = copy_metadata(said, copier) if said else {}
+        if metadata:
+            kept.update(metadata)
+        run = self._recorder.start(
+            run_id.int,
+            at_ns=at_ns,
+            kind=kind,
+            name=name,
+            parent_key=None if parent_run_id is None else parent_run_id.int,
+            enclosing_key=_enclosing_key(),
+            said=scope_of(said),
+            tags=tuple(more.get("tags") or ()),
+            metadata=kept,
+            prompt=prompt,
+            fields=fields,
+            facts=facts,
+            size_bytes=copier.size_bytes,
+        )
+        if run is not None and run.parent_id is None:
+            self._last_trace_id = run.trace_id
+
+    def _finish(self, at_ns: int, run_id: UUID, copier: Copier, **ending: Any) -> None:
+        self._recorder.finish(run_id.int, at_ns=at_ns, size_bytes=copier.size_bytes, **ending)
+
+    def _fail(
+        self,
+        at_ns: int,
+        run_id: UUID,
+        error: BaseException,
+        copier: Copier,
+        *,
+        fields: Mapping[str, Any] | None = None,
+        facts: Any = None,
+    ) -> None:
+        status, cause, waiting = ending_of(error, copier)
+        if waiting is not None:
+            self._recorder.note(run_id.int, "interrupt", {"interrupts": waiting}, at_ns=at_ns)
+        self._finish(at_ns, run_id, copier, status=status, error=cause, fields=fields, facts=facts)
+
+    def _note(self, run_id: UUID, name: str, data: Any) -> None:
+        at_ns = self._now()
+        run = self._recorder.get_open(run_id.int)
+        if run is not None and not run.is_repeated(name):
+            run.note(at_ns, str(name), Copier().copy(data))
+
+
+def _mark(run: OpenRun, source: str, at_ns: int, content: Content) -> None:
+    # Some models report each chunk by a token and by an event; whichever speaks first is listened to.
+    if run.stream != source:
+        if run.stream:
+            return
+        run.stream = source
+    run.mark(at_ns, content.channel, content.text)
+
+
+def _late_inputs(more: Mapping[str, Any], copier: Copier) -> dict[str, Any]:
+    """A chain in a stream starts before its input is there; its end brings what it was really given."""
+    inputs = more.get("inputs")
+    return {} if inputs is None else {"inputs": copier.copy(inputs)}
+
+
+def _enclosing_key() -> int | None:
+    """The run inside which this code runs, by LangChain's own context; it repairs wrong parent ids."""
+    config = var_child_runnable_config.get()
+    callbacks = None if config is None else config.get("callbacks")
+    if not isinstance(callbacks, BaseCallbackManager):
+        return None
+    parent = callbacks.parent_run_id
+    return None if parent is None else parent.int

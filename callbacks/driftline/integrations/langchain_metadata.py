@@ -1,0 +1,47 @@
+"""What the metadata of a LangChain config says about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from driftline.context import NOTHING_SAID, Scope, text_of
+from driftline.records import Json
+from driftline.snapshot import Copier
+
+_FIELDS = {
+    "user_id": "user_id",
+    "thread_id": "session_id",
+    "conversation_id": "session_id",
+    "session_id": "session_id",
+    "feature": "feature",
+    "endpoint_class": "endpoint_class",
+    "release": "release",
+    "environment": "environment",
+    "prompt_name": "prompt_name",
+    "prompt_version": "prompt_version",
+    "index_version": "index_version",
+}
+"""Later entries win where several stand for one field."""
+_SAID = frozenset(_FIELDS)
+_TOLD_ELSEWHERE = frozenset((*_FIELDS, "ls_provider", "ls_model_name", "ls_model_type", "ls_temperature",
+                             "ls_max_tokens", "ls_stop", "lc_versions")) - {"thread_id"}  # fmt: skip
+"""Kept in fields of their own. ``thread_id`` stays: it is what links a resumed graph to its first trace."""
+
+
+def scope_of(metadata: Mapping[str, Any]) -> Scope:
+    """The business facts among the metadata."""
+    if _SAID.isdisjoint(metadata):
+        return NOTHING_SAID
+    said: dict[str, Any] = {}
+    for key, name in _FIELDS.items():
+        text = text_of(metadata.get(key))
+        if text is not None:
+            said[name] = text
+    return Scope(**said) if said else NOTHING_SAID
+
+
+def copy_metadata(metadata: Mapping[str, Any], copier: Copier) -> dict[str, Json]:
+    """Copy the rest: LangGraph goes on writing into the dictionary that it passes."""
+    copied = copier.copy({key: value for key, value in metadata.items() if key not in _TOLD_ELSEWHERE})
+    return copied if isinstance(copied, dict) else {}

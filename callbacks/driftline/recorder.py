@@ -1,0 +1,380 @@
+"""Opens and closes runs for every framework, keyed by the framework's own run ids."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+from driftline.context import NOTHING_SAID, Scope, current_scope, overlay
+from driftline.guarding import failures, never_raises
+from driftline.open_runs import Announcement, Ended, Facts, OpenRun, failure_of, wall_offset_ns
+from driftline.records import Kind, Prompt, Run, RunError, Status
+
+NOT_ENDED = "driftline.NotEnded"
+"""The error type of runs that Driftline closed in place of the framework."""
+CURRENT_MODEL_RUN: ContextVar[int | None] = ContextVar("driftline_current_model_run", default=None)
+"""The key of the model run that began last in this context: one call seen by a framework and by a wrapped SDK
+is one run. It is only meant while ``Recorder.get_open`` still knows the key."""
+CLOCK_STEP_NS = 1_000_000_000
+"""How far the wall clock may leave the anchor before a new one is taken: the machine slept."""
+
+
+class Sealed(Protocol):
+    """Something that becomes a run on the delivery thread."""
+
+    def to_run(self) -> Run: ...
+
+
+class Outlet(Protocol):
+    """Where closed runs go; ``offer`` neither blocks nor raises."""
+
+    def offer(self, sealed: Sealed) -> Any: ...
+
+    def flush(self, timeout_s: float) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderLimits:
+    """How much a recorder remembers, and for how long."""
+
+    max_open: int = 10_000
+    max_ended: int = 4_096
+    """Ended runs whose id, trace and scope are kept for children that come late."""
+    max_given_up: int = 256
+    """Runs closed without their end that are kept whole, so that a late end can still complete them."""
+    ttl_s: float = 3_600.0
+    """Since anything was last heard of a run or its children."""
+    grace_s: float = 10.0
+    """For children that outlive their parent."""
+    announce_after_s: float = 1.5
+    tend_every_s: float = 0.5
+
+
+class Recorder:
+    """Keeps the open runs of a process and hands over each when it ends.
+
+    A run's key is the framework's id as a number of 128 bits. All methods may be called from any thread.
+    """
+
+    # No lock: a finalizer can end a run while this very thread is starting another one (the garbage
+    # collector closes an abandoned stream), and a fork can happen while another thread would hold it. Each
+    # step below is one operation on a dictionary, which the interpreter makes atomic.
+
+    def __init__(
+        self,
+        delivery: Outlet,
+        *,
+        project: str = "default",
+        release: str | None = None,
+        environment: str | None = None,
+        limits: RecorderLimits | None = None,
+        clock_ns: Callable[[], int] = time.perf_counter_ns,
+        wall_offset: Callable[[], int] = wall_offset_ns,
+        new_id: Callable[[], int] = lambda: uuid4().int,
+        tended: bool = True,
+    ) -> None:
+        """``tended=False`` leaves the housekeeping to whoever calls ``tend``."""
+        self.clock_ns = clock_ns
+        self.delivery = delivery
+        self.project = project
+        self._limits = limits or RecorderLimits()
+        self._base = Scope(release=release, environment=environment)
+        self._wall_offset = wall_offset
+        self._wall_ns = wall_offset()
+        self._new_id = new_id
+        self._open: dict[int, OpenRun] = {}
+        self._ended: dict[int, Ended] = {}
+        self._given_up: dict[int, OpenRun] = {}
+        self._tended = tended
+        self._tender: threading.Thread | None = None
+        self._closed = False
+        _RECORDERS.add(self)
+
+    @property
+    def open_count(self) -> int:
+        """How many runs have started and not ended."""
+        return len(self._open)
+
+    def get_open(self, key: int) -> OpenRun | None:
+        """The open run of a key; ``None`` where there is none."""
+        return self._open.get(key)
+
+    def start(
+        self,
+        key: int,
+        *,
+        at_ns: int,
+        kind: Kind,
+        name: str,
+        parent_key: int | None = None,
+        enclosing_key: int | None = None,
+        said: Scope = NOTHING_SAID,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        prompt: Prompt | None = None,
+        facts: Facts | None = None,
+        fields: Mapping[str, Any] | None = None,
+        size_bytes: int = 0,
+    ) -> OpenRun | None:
+        """Open a run; ``None`` where it is open already.
+
+        ``enclosing_key`` is the run inside which the code ran, as far as the framework knows it; it repairs a
+        missing or wrong ``parent_key``. ``fields`` are fields of ``Run``; ``facts`` gives more of them later.
+        """
+        known = self._open.get(key)
+        if known is not None:
+            known.attached += 1
+            return None
+        if self._closed:
+            return None
+        parent = self._parent_of(parent_key, enclosing_key)
+        run_id = self._new_id() if key in self._ended or key in self._given_up else key
+        around = current_scope()
+        if parent is None:
+            trace_id, parent_id, wall_ns = run_id, None, self._wall_ns
+            linked_key = None
+            scope = overlay(overlay(self._base, around), said)
+        else:
+            trace_id, parent_id, wall_ns = parent.trace_id, parent.id, parent.wall_ns
+            linked_key = parent.key
+            # A block that was entered since the parent started knows more than what the parent passes on.
+            scope = parent.scope if around is parent.context else overlay(parent.scope, around)
+            scope = overlay(scope, said)
+            if prompt is None and kind in (Kind.LLM, Kind.CHAIN):
+                prompt = parent.prompt
+            if isinstance(parent, OpenRun):
+                parent.touched_ns = at_ns
+        run = OpenRun(
+            key=key, id=run_id, trace_id=trace_id, parent_id=parent_id, parent_key=linked_key,
+            named_parent_key=parent_key, project=self.project, name=name, kind=kind, started_ns=at_ns,
+            touched_ns=at_ns, wall_ns=wall_ns, scope=scope, context=around, tags=tags,
+            metadata=metadata or {}, prompt=prompt,
+        )  # fmt: skip
+        if parent is None and parent_key is not None:
+            run.metadata = {**run.metadata, "unseen_parent_id": f"{parent_key:032x}"}
+        if fields:
+            run.fields.update(fields)
+        if facts is not None:
+            run.facts.append(facts)
+        run.size_bytes += size_bytes
+        self._open[key] = run
+        if len(self._open) > self._limits.max_open:
+            self._evict()
+        if self._tender is None and self._tended:
+            self._start_tender()
+        return run
+
+    def finish(
+        self,
+        key: int,
+        *,
+        at_ns: int,
+        status: Status = Status.OK,
+        error: BaseException | RunError | None = None,
+        facts: Facts | None = None,
+        fields: Mapping[str, Any] | None = None,
+        size_bytes: int = 0,
+    ) -> bool:
+        """Close a run and hand it over; false where it is unknown or closed already."""
+        run = self._open.pop(key, None)
+        if run is None:
+            run = self._given_up.pop(key, None)
+            if run is None:
+                return False
+            run = _reopened(run)
+        parent = None if run.parent_key is None else self._open.get(run.parent_key)
+        if status is Status.OK:
+            run.text = []
+            if run.waits:
+                status = Status.INTERRUPTED
+        elif status is Status.INTERRUPTED and parent is not None:
+            # The outermost graph ends well although it waits; only the step inside it says so.
+            parent.waits = True
+        run.ended_ns = at_ns
+        run.status = status
+        run.error = failure_of(error) if isinstance(error, BaseException) else error
+        if fields:
+            run.fields.update(fields)
+        if facts is not None:
+            run.facts.append(facts)
+        run.size_bytes += size_bytes
+        self._hand_over(run)
+        if parent is not None:
+            parent.touched_ns = at_ns
+            if run.kind is Kind.PROMPT and run.prompt is not None:
+                parent.prompt = run.prompt
+        return True
+
+    def note(self, key: int, name: str, data: Any = None, *, at_ns: int) -> bool:
+        """Add an event to an open run; false where it is not open."""
+        run = self._open.get(key)
+        if run is None:
+            return False
+        run.note(at_ns, name, data)
+        return True
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until what ended is delivered; false where time ran out."""
+        return self.delivery.flush(timeout_s)
+
+    @never_raises
+    def tend(self) -> None:
+        """Show long runs, close orphans and runs that nothing was heard of."""
+        now_ns = self.clock_ns()
+        self._renew_anchor()
+        limits = self._limits
+        runs = _values(self._open)
+        parents = {run.parent_id for run in runs}
+        for run in runs:
+            parent = None if run.parent_key is None else self._ended.get(run.parent_key)
+            if parent is not None and now_ns - max(parent.ended_ns, run.touched_ns) > limits.grace_s * 1e9:
+                self._close_orphan(run, parent)
+            elif run.id not in parents and now_ns - run.touched_ns > limits.ttl_s * 1e9:
+                self._give_up(run, f"nothing was heard of it for {limits.ttl_s:g} s")
+            elif not run.announced and now_ns - run.started_ns > limits.announce_after_s * 1e9:
+                run.announced = True
+                self.delivery.offer(Announcement(run))
+
+    def close(self) -> None:
+        """End what is open, because the process ends."""
+        self._closed = True
+        for run in _values(self._open):
+            self._give_up(run, "the process ended")
+        self._given_up.clear()
+
+    def _parent_of(self, parent_key: int | None, enclosing_key: int | None) -> OpenRun | Ended | None:
+        parent: OpenRun | Ended | None = None
+        if parent_key is not None:
+            parent = (
+                self._open.get(parent_key)
+                or self._ended.get(parent_key)
+                or self._given_up_as_ended(parent_key)
+            )
+        if enclosing_key is None or enclosing_key == parent_key:
+            return parent
+        enclosing = self._open.get(enclosing_key)
+        if enclosing is not None and (parent is None or enclosing.named_parent_key == parent_key):
+            return enclosing
+        return parent
+
+    def _given_up_as_ended(self, key: int) -> Ended | None:
+        run = self._given_up.get(key)
+        return None if run is None else run.ended()
+
+    def _hand_over(self, run: OpenRun) -> None:
+        self._ended[run.key] = run.ended()
+        _shrink(self._ended, self._limits.max_ended)
+        self.delivery.offer(run)
+
+    def _evict(self) -> None:
+        while len(self._open) > self._limits.max_open:
+            oldest = _first(self._open)
+            if oldest is not None:
+                self._give_up(oldest, f"more than {self._limits.max_open:,} runs were open")
+
+    def _close_orphan(self, run: OpenRun, parent: Ended) -> None:
+        if parent.status is Status.CANCELLED:
+            ended_ns = max(parent.ended_ns, run.touched_ns)
+            self._give_up(run, "it was cancelled with its parent", Status.CANCELLED, ended_ns=ended_ns)
+        else:
+            self._give_up(run, f"its parent ended ({parent.status}) and its own end never arrived")
+
+    def _give_up(
+        self, run: OpenRun, reason: str, status: Status = Status.INCOMPLETE, *, ended_ns: int | None = None
+    ) -> None:
+        if self._open.pop(run.key, None) is not run:
+            return
+        run.ended_ns = ended_ns
+        run.status = status
+        run.error = RunError(type=NOT_ENDED, message=reason)
+        self._given_up[run.key] = run
+        _shrink(self._given_up, self._limits.max_given_up)
+        self._hand_over(run)
+
+    def _renew_anchor(self) -> None:
+        wall_ns = self._wall_offset()
+        if abs(wall_ns - self._wall_ns) > CLOCK_STEP_NS:
+            self._wall_ns = wall_ns
+
+    def _start_tender(self) -> None:
+        tender = threading.Thread(
+            target=_tend_while_used, args=(weakref.ref(self), self._limits.tend_every_s),
+            name="driftline-tender", daemon=True,
+        )  # fmt: skip
+        self._tender = tender
+        try:
+            tender.start()
+        except RuntimeError as error:
+            # Threads cannot be started while the interpreter shuts down; close() ends what is open then.
+            failures.note("starting the tender", error)
+
+    def _after_fork(self) -> None:
+        """In the child: open runs are the parent process's to end; the child remembers where they stood."""
+        for run in _values(self._open):
+            self._ended[run.key] = run.ended()
+        self._open = {}
+        self._given_up = {}
+        self._tender = None
+
+
+def _reopened(run: OpenRun) -> OpenRun:
+    """A copy to be closed once more: the earlier record may still wait in the queue."""
+    again = copy(run)
+    again.fields = dict(run.fields)
+    again.facts = list(run.facts)
+    again.revision = run.revision + 1
+    return again
+
+
+def _values(runs: dict[int, OpenRun]) -> tuple[OpenRun, ...]:
+    # The copy is one step; going over the dictionary itself is not.
+    return tuple(runs.copy().values())
+
+
+def _first(runs: dict[int, OpenRun]) -> OpenRun | None:
+    while True:
+        try:
+            return runs[next(iter(runs))]
+        except StopIteration:
+            return None
+        except (RuntimeError, KeyError):
+            # Another thread changed the dictionary between two steps.
+            continue
+
+
+def _shrink(kept: dict[int, Any], limit: int) -> None:
+    while len(kept) > limit:
+        try:
+            del kept[next(iter(kept))]
+        except StopIteration:
+            return
+        except (RuntimeError, KeyError):
+            continue
+
+
+def _tend_while_used(recorder: weakref.ref[Recorder], every_s: float) -> None:
+    while True:
+        time.sleep(every_s)
+        found = recorder()
+        if found is None or found._closed:
+            return
+        found.tend()
+        del found
+
+
+def _after_fork_in_child() -> None:
+    for recorder in tuple(_RECORDERS):
+        recorder._after_fork()
+
+
+_RECORDERS: weakref.WeakSet[Recorder] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
