@@ -29,7 +29,9 @@ def open_services(settings: Settings, *, now: Callable[[], datetime] = utc_now) 
 
     if not settings.database_url:
         _make_folder(settings)
-    stores = open_stores(settings.store_url, synchronous=settings.synchronous)
+    stores = open_stores(
+        settings.store_url, now=now, synchronous=settings.synchronous.upper(), pool_size=settings.threads
+    )
     return Services(
         settings=settings,
         runs=stores.runs,
