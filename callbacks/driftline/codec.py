@@ -38,17 +38,19 @@ class FieldPlan:
 def encode_record(record: Any) -> dict[str, Any]:
     """Write a record as JSON data, leaving out what is empty."""
     document: dict[str, Any] = {}
-    for plan in plan_of(type(record)):
+    record_type: Any = type(record)
+    for plan in plan_of(record_type):
         value = getattr(record, plan.name)
         if not plan.required and (value is plan.empty or value == plan.empty):
             continue
         document[plan.name] = value if plan.encode is None else plan.encode(value)
     if record.extra:
-        document.update({key: value for key, value in record.extra.items() if key not in document})
+        known = _plans_by_name(record_type)
+        document.update({key: value for key, value in record.extra.items() if key not in known})
     return document
 
 
-def decode_record(record_type: type[Record], document: Any, path: str) -> Record:
+def decode_record(record_type: Callable[..., Record], document: Any, path: str) -> Record:
     """Read a record from JSON data; what it does not know goes to ``extra``.
 
     Raises:

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = Mapping[str, Json]
 
 
@@ -89,11 +89,11 @@ class Part:
     """One piece of a message."""
 
     type: str
-    """``text``, ``reasoning``, ``image``, ``audio``, ``video``, ``file`` or ``data`` (anything else, in ``data``)."""
+    """``text``, ``reasoning``, ``image``, ``audio``, ``video``, ``file``, or ``data`` for anything else."""
     text: str | None = None
     media_type: str | None = None
     url: str | None = None
-    """Where the file lies; ``data:`` URLs longer than the snapshot's bound are cut and keep ``size_bytes``."""
+    """Where the file lies; a ``data:`` URL beyond the snapshot's bound is cut and keeps ``size_bytes``."""
     size_bytes: int | None = None
     data: Json = None
     extra: JsonObject = field(default_factory=dict)
@@ -223,13 +223,16 @@ class TokenTimeline:
     chunks: int = 0
     mean_gap_ms: float | None = None
     p50_gap_ms: float | None = None
-    """Percentiles interpolate linearly between order statistics (Hyndman & Fan 1996, type 7); n = ``chunks - 1``."""
+    """Percentiles interpolate linearly between order statistics (Hyndman & Fan 1996, type 7).
+
+    Their n is ``chunks - 1``.
+    """
     p95_gap_ms: float | None = None
     p99_gap_ms: float | None = None
     max_gap_ms: float | None = None
     stalls: tuple[Stall, ...] = ()
     tokens_per_s: float | None = None
-    """Output tokens (chunks where tokens are unknown) after the first chunk, per second after the first chunk."""
+    """Output tokens after the first, per second after the first chunk; chunks where tokens are unknown."""
     gaps: str = ""
     """Every gap: base64 of the series that ``timing.encode_gaps`` writes; ``timing.decode_gaps`` reads it."""
     channels: tuple[ChannelSpan, ...] = ()
@@ -316,7 +319,9 @@ class Run:
     revision: int = 0
     """Which edition of the run this is; ``merging.merge_runs`` lets the higher one win, field by field."""
     older_fields: Mapping[str, int] = field(default_factory=dict)
-    """Fields that came from a lower revision than ``revision``, with that revision. Written by merging only."""
+    """Fields that came from a lower revision than ``revision``, with theirs. Written by merging only."""
+    derived: tuple[str, ...] = ()
+    """Fields that no record said: merging worked them out from others, so anyone who says them wins."""
     extra: JsonObject = field(default_factory=dict)
 
 

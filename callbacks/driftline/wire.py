@@ -6,23 +6,27 @@ empty is left out; moments are ISO 8601 in UTC; what this version does not know 
 
 from __future__ import annotations
 
-import uuid
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from driftline.codec import decode_record, encode_record
 from driftline.errors import WireError, WireVersionError
+from driftline.merging import worked_out
 from driftline.records import Run, Score, Status
 
 WIRE_VERSION = 1
 MAX_NAME = 1_000
 """Characters of any name, id, tag or label that is not payload."""
+MAX_DURATION_MS = 1030 * 366 * 86_400_000
+"""From the first to the last moment that the wire can say, 1970 to 2999."""
 _NAMES = (
     "project", "name", "model_requested", "model_answered", "provider", "user_id", "session_id", "feature",
     "endpoint_class", "release", "environment", "index_version",
 )  # fmt: skip
+_HEX_ID = re.compile("[0-9a-f]{32}")
+_UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE)
 Decoded = TypeVar("Decoded", Run, Score)
 
 
@@ -48,7 +52,13 @@ class Batch:
 
 def encode_run(run: Run) -> dict[str, Any]:
     """Write a run as JSON data."""
-    return encode_record(run)
+    document = encode_record(run)
+    # Their absence means "work it out from the rest", so they are said where that would come out otherwise.
+    if run.status is Status.RUNNING and (run.ended_at is not None or run.duration_ms is not None):
+        document["status"] = run.status.value
+    if run.status is not Status.RUNNING and run.revision == 0:
+        document["revision"] = 0
+    return document
 
 
 def encode_score(score: Score) -> dict[str, Any]:
@@ -113,8 +123,11 @@ def decode_run(document: Any, path: str = "") -> Run:
     for index, tag in enumerate(run.tags):
         if len(tag) > MAX_NAME:
             raise WireError(f"{at}tags[{index}]", f"has {len(tag):,} characters; {MAX_NAME:,} are allowed")
-    if run.duration_ms is not None and run.duration_ms < 0:
-        raise WireError(f"{at}duration_ms", "is negative")
+    if run.duration_ms is not None and not 0 <= run.duration_ms <= MAX_DURATION_MS:
+        raise WireError(f"{at}duration_ms", f"is not between 0 and {MAX_DURATION_MS:,}")
+    for name, revision in run.older_fields.items():
+        if revision >= run.revision:
+            raise WireError(f"{at}older_fields.{name}", f"is not below the revision {run.revision}")
     if run.sampling_weight < 1:
         raise WireError(f"{at}sampling_weight", "is below 1")
     changes.update(_derived(run, document))
@@ -129,7 +142,7 @@ def decode_score(document: Any, path: str = "") -> Score:
     """
     score = decode_record(Score, document, path)
     at = f"{path}." if path else ""
-    changes = {
+    changes: dict[str, Any] = {
         "id": _checked_id(score.id, f"{at}id"),
         "trace_id": _checked_id(score.trace_id, f"{at}trace_id"),
     }
@@ -158,32 +171,19 @@ def _decode_items(
 
 
 def _checked_id(text: str, path: str) -> str:
-    if len(text) == 32 and text.isascii() and text.isalnum() and text == text.lower():
-        try:
-            int(text, 16)
-        except ValueError:
-            pass
-        else:
-            return text
-    try:
-        return uuid.UUID(text).hex
-    except ValueError:
-        raise WireError(path, "expected 32 hexadecimal digits, as of a UUID") from None
+    if _HEX_ID.fullmatch(text):
+        return text
+    if _UUID.fullmatch(text):
+        return text.replace("-", "").lower()
+    raise WireError(path, "expected 32 hexadecimal digits, as of a UUID")
 
 
 def _derived(run: Run, document: dict[str, Any]) -> dict[str, Any]:
-    """What follows from the other fields: status, revision, and the third of start, end and duration."""
+    """What follows from the other fields: status, revision, and the end or the duration from the other."""
     changes: dict[str, Any] = {}
     status = run.status
-    if "status" not in document and (run.ended_at is not None or run.duration_ms is not None):
+    if document.get("status") is None and (run.ended_at is not None or run.duration_ms is not None):
         status = changes["status"] = Status.ERROR if run.error else Status.OK
-    if "revision" not in document and status is not Status.RUNNING:
+    if document.get("revision") is None and status is not Status.RUNNING:
         changes["revision"] = 1
-    if run.duration_ms is None and run.started_at is not None and run.ended_at is not None:
-        changes["duration_ms"] = max(0.0, (run.ended_at - run.started_at) / timedelta(milliseconds=1))
-    if run.ended_at is None and run.started_at is not None and run.duration_ms is not None:
-        try:
-            changes["ended_at"] = run.started_at + timedelta(milliseconds=run.duration_ms)
-        except OverflowError:
-            raise WireError("duration_ms", "ends after the year 9999") from None
-    return changes
+    return changes | worked_out(run.started_at, run.ended_at, run.duration_ms)

@@ -1,0 +1,41 @@
+"""What holds for every test: chance repeats itself, and no test leaves this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+# A slow or busy machine is no fault of the code, and a failure must come back when the test is run again.
+settings.register_profile(
+    "house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("house")
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else "localhost"
+    elif event == "socket.getaddrinfo":
+        host = arguments[0] or "localhost"
+    else:
+        return
+    name = host.decode() if isinstance(host, bytes) else host
+    if not _is_here(name):
+        raise PermissionError(f"tests reach only this machine, not {name}")
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+sys.addaudithook(_stay_on_this_machine)
