@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from ipaddress import ip_address
@@ -18,12 +17,11 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
 from driftline.errors import ConfigurationError
+from driftline_server.setting_values import About, allowed_values, parse_value, show_value
 
 CONFIG_NAME = "driftline.toml"
 DATABASE_NAME = "driftline.db"
 MB = 1024 * 1024
-_YES = frozenset({"1", "true", "yes", "on"})
-_NO = frozenset({"0", "false", "no", "off"})
 
 
 def default_data_folder() -> Path:
@@ -31,17 +29,6 @@ def default_data_folder() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("driftline", appauthor=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What a setting is for, and what it may be."""
-
-    text: str
-    between: tuple[int, int] | None = None
-    among: tuple[str, ...] = ()
-    shown_default: str = ""
-    """For a default that differs from machine to machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,10 +195,10 @@ def list_settings(settings: Settings) -> tuple[SettingLine, ...]:
     return tuple(
         SettingLine(
             name=each.name,
-            value=_shown(getattr(settings, each.name)),
+            value=show_value(getattr(settings, each.name)),
             origin=settings.origins.get(each.name, "default"),
-            default=_ABOUT[each.name].shown_default or _shown(each.default),
-            allowed=_allowed(each.name),
+            default=_ABOUT[each.name].shown_default or show_value(each.default),
+            allowed=allowed_values(_HINTS[each.name], _ABOUT[each.name]),
             about=_ABOUT[each.name].text,
             option=option_of(each.name),
             variable=variable_of(each.name),
@@ -268,91 +255,10 @@ def _read_file(path: Path, *, named: bool) -> dict[str, Any]:
 
 
 def _parse(name: str, value: Any, origin: str) -> Any:
-    about = _ABOUT[name]
+    hint, about = _HINTS[name], _ABOUT[name]
     try:
-        parsed = _PARSERS[_plain(_HINTS[name])](value)
-        if about.among and parsed not in about.among:
-            raise ValueError
-        if about.between and not about.between[0] <= parsed <= about.between[1]:
-            raise ValueError
-    except (ValueError, TypeError):
+        return parse_value(hint, about, value)
+    except ValueError:
         raise ConfigurationError(
-            f"{name} from {origin} is {_shown(value)!r}; allowed is {_allowed(name)}"
+            f"{name} from {origin} is {show_value(value)!r}; allowed is {allowed_values(hint, about)}"
         ) from None
-    return parsed
-
-
-def _plain(hint: Any) -> Any:
-    """The ``X`` of ``X | None``, else the hint itself."""
-    inner = [each for each in get_args(hint) if each is not type(None)]
-    return inner[0] if len(inner) == 1 else hint
-
-
-def _parse_path(value: Any) -> Path:
-    if not isinstance(value, str | Path) or not str(value).strip():
-        raise ValueError
-    return Path(value).expanduser()
-
-
-def _parse_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError
-    return value.strip()
-
-
-def _parse_whole(value: Any) -> int:
-    if isinstance(value, str) and re.fullmatch(r"\s*[0-9][0-9_]*\s*", value):
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError
-    return value
-
-
-def _parse_bool(value: Any) -> bool:
-    text = str(value).strip().lower()
-    if text not in _YES | _NO:
-        raise ValueError
-    return text in _YES
-
-
-def _parse_names(value: Any) -> tuple[str, ...]:
-    names = value.split(",") if isinstance(value, str) else list(value)
-    if not all(isinstance(each, str) for each in names):
-        raise ValueError
-    return tuple(each.strip() for each in names if each.strip())
-
-
-_PARSERS: dict[Any, Callable[[Any], Any]] = {
-    Path: _parse_path,
-    str: _parse_text,
-    int: _parse_whole,
-    bool: _parse_bool,
-    tuple[str, ...]: _parse_names,
-}
-_ALLOWED = {
-    Path: "a path",
-    str: "a text",
-    int: "a whole number",
-    bool: "true or false",
-    tuple[str, ...]: "names, separated by commas (a list in TOML)",
-}
-
-
-def _allowed(name: str) -> str:
-    about = _ABOUT[name]
-    if about.among:
-        return f"one of {', '.join(about.among)}"
-    if about.between:
-        return f"a whole number from {about.between[0]} to {about.between[1]}"
-    return _ALLOWED[_plain(_HINTS[name])]
-
-
-def _shown(value: Any) -> str:
-    """A value as text; a password inside a URL stays hidden."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple | list):
-        return ",".join(str(each) for each in value)
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", str(value))
