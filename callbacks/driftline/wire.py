@@ -21,7 +21,7 @@ MAX_NAME = 1_000
 """Characters of any name, id, tag or label that is not payload."""
 MAX_DURATION_MS = 1030 * 366 * 86_400_000
 """From the first to the last moment that the wire can say, 1970 to 2999."""
-_NAMES = (
+BOUNDED_NAMES = (
     "project", "name", "model_requested", "model_answered", "provider", "user_id", "session_id", "feature",
     "endpoint_class", "release", "environment", "index_version",
 )  # fmt: skip
@@ -116,7 +116,7 @@ def decode_run(document: Any, path: str = "") -> Run:
         changes["parent_id"] = _checked_id(run.parent_id, f"{at}parent_id")
         if changes["parent_id"] == changes["id"]:
             raise WireError(f"{at}parent_id", "is the run itself")
-    for name in _NAMES:
+    for name in BOUNDED_NAMES:
         value = getattr(run, name)
         if value is not None and len(value) > MAX_NAME:
             raise WireError(f"{at}{name}", f"has {len(value):,} characters; {MAX_NAME:,} are allowed")
