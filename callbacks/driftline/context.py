@@ -41,12 +41,12 @@ class Scope:
 
 NOTHING_SAID = Scope()
 TEXT_FIELDS = tuple(each.name for each in fields(Scope) if each.name not in ("tags", "metadata"))
-_current: ContextVar[Scope] = ContextVar("driftline_context", default=NOTHING_SAID)
+scope_variable: ContextVar[Scope] = ContextVar("driftline_context", default=NOTHING_SAID)
 
 
 def current_scope() -> Scope:
     """What the enclosing ``context`` blocks say."""
-    return _current.get()
+    return scope_variable.get()
 
 
 def overlay(below: Scope, above: Scope) -> Scope:
@@ -115,8 +115,8 @@ class context:
         self._tokens: list[Token[Scope]] = []
 
     def __enter__(self) -> Scope:
-        scope = overlay(_current.get(), self._scope)
-        self._tokens.append(_current.set(scope))
+        scope = overlay(scope_variable.get(), self._scope)
+        self._tokens.append(scope_variable.set(scope))
         return scope
 
     def __exit__(
@@ -208,7 +208,7 @@ class context:
 
 def _reset(token: Token[Scope]) -> None:
     try:
-        _current.reset(token)
+        scope_variable.reset(token)
     except ValueError:
         # The block was entered in another context: an async generator that is closed by the event loop.
         # That context is gone, and with it what was set there.

@@ -15,7 +15,7 @@ from driftline.integrations.langchain_documents import copy_documents, documents
 from driftline.integrations.langchain_endings import ending_of
 from driftline.integrations.langchain_graph import copy_interrupts, join_langgraph
 from driftline.integrations.langchain_messages import copy_messages, messages_of
-from driftline.integrations.langchain_metadata import copy_metadata, scope_of
+from driftline.integrations.langchain_metadata import copy_metadata, scope_of, tags_of
 from driftline.integrations.langchain_models import copy_settings, model_requested
 from driftline.integrations.langchain_names import chain_kind, name_of
 from driftline.integrations.langchain_prompts import prompt_of
@@ -25,14 +25,17 @@ from driftline.integrations.langchain_results import (
     facts_of_decision,
     facts_of_result,
 )
+from driftline.integrations.langchain_state import copy_payload
 from driftline.integrations.langchain_streams import Content, content_of_chunk, content_of_event
 from driftline.integrations.langchain_tools import tool_failure
 from driftline.open_runs import OpenRun
 from driftline.recorder import CURRENT_MODEL_RUN, Recorder
 from driftline.records import Kind, Prompt, Status
 from driftline.snapshot import Copier
+from driftline.threads import carry
 
 _NOTHING: Mapping[str, Any] = {}
+carry(var_child_runnable_config)
 
 
 class EventTranslator(BaseCallbackHandler):
@@ -66,7 +69,7 @@ class EventTranslator(BaseCallbackHandler):
         copier = Copier()
         self._start(
             at_ns, run_id, parent_run_id, kind, name, copier, more,
-            fields={"inputs": copier.copy(inputs)},
+            fields={"inputs": copy_payload(inputs, copier, metadata)},
             prompt=prompt_of(serialized, metadata) if kind is Kind.PROMPT else None,
         )  # fmt: skip
 
@@ -75,8 +78,9 @@ class EventTranslator(BaseCallbackHandler):
         at_ns = self._now()
         run = self._recorder.get_open(run_id.int)
         copier = Copier()
-        fields = _late_inputs(more, copier)
-        fields["outputs"] = copier.copy(outputs)
+        metadata = _NOTHING if run is None else run.metadata
+        fields = _late_inputs(more, copier, metadata)
+        fields["outputs"] = copy_payload(outputs, copier, metadata)
         facts = None
         if run is not None and run.kind is Kind.LLM:
             facts = partial(facts_of_decision, copy_decision(outputs, copier))
@@ -85,8 +89,10 @@ class EventTranslator(BaseCallbackHandler):
     @never_raises
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
         at_ns = self._now()
+        run = self._recorder.get_open(run_id.int)
         copier = Copier()
-        self._fail(at_ns, run_id, error, copier, fields=_late_inputs(more, copier))
+        fields = _late_inputs(more, copier, _NOTHING if run is None else run.metadata)
+        self._fail(at_ns, run_id, error, copier, fields=fields)
 
     # Models
 
@@ -310,7 +316,7 @@ class EventTranslator(BaseCallbackHandler):
             parent_key=None if parent_run_id is None else parent_run_id.int,
             enclosing_key=_enclosing_key(),
             said=scope_of(said),
-            tags=tuple(more.get("tags") or ()),
+            tags=tags_of(more.get("tags")),
             metadata=kept,
             prompt=prompt,
             fields=fields,
@@ -354,10 +360,10 @@ def _mark(run: OpenRun, source: str, at_ns: int, content: Content) -> None:
     run.mark(at_ns, content.channel, content.text)
 
 
-def _late_inputs(more: Mapping[str, Any], copier: Copier) -> dict[str, Any]:
+def _late_inputs(more: Mapping[str, Any], copier: Copier, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A chain in a stream starts before its input is there; its end brings what it was really given."""
     inputs = more.get("inputs")
-    return {} if inputs is None else {"inputs": copier.copy(inputs)}
+    return {} if inputs is None else {"inputs": copy_payload(inputs, copier, metadata)}
 
 
 def _enclosing_key() -> int | None:

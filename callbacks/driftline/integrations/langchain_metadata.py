@@ -45,3 +45,13 @@ def copy_metadata(metadata: Mapping[str, Any], copier: Copier) -> dict[str, Json
     """Copy the rest: LangGraph goes on writing into the dictionary that it passes."""
     copied = copier.copy({key: value for key, value in metadata.items() if key not in _TOLD_ELSEWHERE})
     return copied if isinstance(copied, dict) else {}
+
+
+def tags_of(tags: Any) -> tuple[str, ...]:
+    """The tags that a person chose; LangChain adds its own to say where in a sequence a step stands."""
+    if not tags:
+        return ()
+    return tuple(tag for tag in tags if type(tag) is str and not tag.startswith(_OWN_TAGS))
+
+
+_OWN_TAGS = ("seq:step:", "graph:step:", "map:key:", "condition:", "branch:", "langsmith:")
