@@ -1,1 +1,1 @@
-"""Pure judgement: needs no server, no database and no network."""
+"""Judges exchanges between people and models: pure, and without a network of its own."""
