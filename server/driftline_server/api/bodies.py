@@ -49,12 +49,7 @@ class BodyReader:
             yield parse_json(bytes(expanded))
 
     def _check_size(self, request: Request) -> None:
-        length = request.content_length
-        if length is None:
-            raise RefusedRequest(
-                411, "the length of the body is missing", remedy="send Content-Length", field="Content-Length"
-            )
-        if length > self._settings.max_body_bytes:
+        if (request.content_length or 0) > self._settings.max_body_bytes:
             self._refuse_size("max_body_bytes", "the body")
 
     def _refuse_size(self, setting: str, what: str) -> NoReturn:

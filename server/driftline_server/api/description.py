@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import re
 from typing import Any
 
@@ -11,6 +9,7 @@ from flask import Response, current_app
 
 from driftline.version import __version__
 from driftline.wire import WIRE_VERSION
+from driftline.wire_schema import batch_schema
 from driftline_server.api.answers import ErrorAnswer, json_answer
 from driftline_server.api.endpoints import Asked, Endpoint
 from driftline_server.api.ingest import IngestedDocument
@@ -24,7 +23,6 @@ _MEANINGS = {
     401: "The server asks for an API key or a login.",
     403: "The sender may not do this.",
     404: "There is nothing under this id.",
-    411: "The length of the body is missing.",
     413: "The request is too large.",
     415: "The content type or encoding is not known here.",
     421: "The server is not called so.",
@@ -33,7 +31,6 @@ _MEANINGS = {
     500: "A fault of the server; its log says more about the request id.",
     503: "The store does not answer; try again later.",
 }
-_WIRE_SCHEMA = "driftline.wire_schema"
 
 
 def show_description(asked: Asked) -> Response:
@@ -43,13 +40,7 @@ def show_description(asked: Asked) -> Response:
 
 def show_schema(asked: Asked) -> Response:
     """The JSON Schema of a batch."""
-    return json_answer(wire_schema())
-
-
-def wire_schema() -> Schema:
-    """The published JSON Schema of a batch on the wire."""
-    schema: Schema = importlib.import_module(_WIRE_SCHEMA).batch_schema()
-    return schema
+    return json_answer(batch_schema())
 
 
 def describe(endpoints: tuple[Endpoint, ...]) -> Schema:
@@ -149,18 +140,12 @@ ENDPOINTS = (
         view=show_description,
         answer=Any,
     ),
-    *(
-        (
-            Endpoint(
-                method="GET",
-                path="/api/v1/schema.json",
-                name="show_schema",
-                about="The JSON Schema of a batch.",
-                view=show_schema,
-                answer=Any,
-            ),
-        )
-        if importlib.util.find_spec(_WIRE_SCHEMA)
-        else ()
+    Endpoint(
+        method="GET",
+        path="/api/v1/schema.json",
+        name="show_schema",
+        about="The JSON Schema of a batch.",
+        view=show_schema,
+        answer=Any,
     ),
 )

@@ -62,7 +62,7 @@ ENDPOINTS = (
         view=add_runs,
         answer=IngestedDocument,
         takes="runs",
-        statuses=(400, 411, 413, 415, 429, 503),
+        statuses=(400, 413, 415, 429, 503),
     ),
     Endpoint(
         method="POST",
@@ -72,7 +72,7 @@ ENDPOINTS = (
         view=add_scores,
         answer=IngestedDocument,
         takes="scores",
-        statuses=(400, 411, 413, 415, 429, 503),
+        statuses=(400, 413, 415, 429, 503),
     ),
 )
 
