@@ -1,0 +1,128 @@
+"""Builds the wheel, installs it where nothing else is, and tries what was promised of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MAX_SERVER_DISTRIBUTIONS = 60
+MAX_SERVER_MB = 430
+
+IMPORT_EVERY_CLIENT_MODULE = """
+import importlib, pkgutil, driftline
+names = [each.name for each in pkgutil.walk_packages(driftline.__path__, "driftline.")]
+imported = 0
+for name in names:
+    if name.rpartition(".")[2] == "__main__":
+        continue
+    try:
+        importlib.import_module(name)
+        imported += 1
+    except ImportError as error:
+        # A module for a framework says what to install; anything else is a missing dependency.
+        if "pip install 'driftline[" not in str(error):
+            raise
+print(f"  {imported} of {len(names)} client modules imported; the others name what to install")
+assert imported > 20
+"""
+
+ASK_FOR_FIRST_PAGE = """
+import pathlib, re, tempfile
+from driftline_server.app import create_app
+from driftline_server.settings import Settings
+from driftline_server.wiring import opened_services
+with tempfile.TemporaryDirectory() as folder:
+    with opened_services(Settings(data=pathlib.Path(folder))) as services:
+        client = create_app(services).test_client()
+        page = client.get("/traces", base_url="http://127.0.0.1:8321")
+        parts = set(re.findall(r'(?:src|href)="(/static/[^"#]+)', page.text))
+        answers = [page, *(client.get(part, base_url="http://127.0.0.1:8321") for part in parts)]
+        assert all(each.status_code == 200 for each in answers), [each.status for each in answers]
+        assert len(answers) > 1
+        print(f"  first page: {sum(len(each.data) for each in answers) // 1024} KB in {len(answers)} answers")
+"""
+
+
+def main() -> None:
+    """Build, then try the client and the server, each in an environment of its own."""
+    wheel = build_wheel()
+    with tempfile.TemporaryDirectory() as folder:
+        try_client(wheel, Path(folder) / "client")
+        try_server(wheel, Path(folder) / "server")
+
+
+def build_wheel() -> Path:
+    """The wheel of this checkout, in dist/."""
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={dist}", str(ROOT))
+    (wheel,) = dist.glob("*.whl")
+    say(f"{wheel.relative_to(ROOT)}: {wheel.stat().st_size // 1024} KB")
+    return wheel
+
+
+def try_client(wheel: Path, folder: Path) -> None:
+    """Without a dependency and without an index, every client module imports and the command helps."""
+    python = environment(folder)
+    run(python, "-m", "pip", "install", "--quiet", "--no-index", str(wheel))
+    assert installed(python) == {"driftline"}, installed(python)
+    say("the client alone: pip list shows only driftline")
+    run(python, "-W", "error", "-c", IMPORT_EVERY_CLIENT_MODULE)
+    command = str(Path(python).with_name("driftline"))
+    run(command, "--version")
+    helped = subprocess.run([command, "serve"], capture_output=True, text=True, cwd=folder, check=False)
+    assert helped.returncode != 0
+    assert "pip install 'driftline[server]'" in helped.stderr, helped.stderr
+    assert len(helped.stderr.splitlines()) <= 2, helped.stderr
+    say(f"driftline serve says: {helped.stderr.strip()}")
+
+
+def try_server(wheel: Path, folder: Path) -> None:
+    """The server extra stays small, and what the wheel holds is enough for a page."""
+    python = environment(folder)
+    before = size_mb(folder)
+    run(python, "-m", "pip", "install", "--quiet", f"{wheel}[server]")
+    distributions, megabytes = len(installed(python)), size_mb(folder) - before
+    say(f"the server: {distributions} distributions, {megabytes} MB")
+    assert distributions < MAX_SERVER_DISTRIBUTIONS
+    assert megabytes < MAX_SERVER_MB
+    run(python, "-c", ASK_FOR_FIRST_PAGE)
+
+
+def environment(folder: Path) -> str:
+    """The Python of a new, empty environment."""
+    venv.create(folder, with_pip=True)
+    return str(folder / "bin" / "python")
+
+
+def installed(python: str) -> set[str]:
+    """What pip list shows, less what every new environment holds."""
+    command = [python, "-m", "pip", "--disable-pip-version-check", "list", "--format=json"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {each["name"] for each in json.loads(listed.stdout)} - {"pip", "setuptools", "wheel"}
+
+
+def size_mb(folder: Path) -> int:
+    """What a folder holds, in megabytes of 1,000,000 bytes."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(path.stat().st_size for path in files) // 1_000_000
+
+
+def run(*command: str) -> None:
+    """Run a command away from the checkout, so that only what is installed is found."""
+    subprocess.run(command, check=True, cwd=tempfile.gettempdir())
+
+
+def say(text: str) -> None:
+    """One line on what was seen."""
+    print(f"  {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
