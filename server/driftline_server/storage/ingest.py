@@ -55,7 +55,8 @@ class Ingested(NamedTuple):
 
 def prepare(run: Run, *, heard_at: int) -> PreparedRun:
     """Make a run ready; what cannot be written fails here, before it can disturb another caller's batch."""
-    return PreparedRun(run, facts_of(run, heard_at=heard_at), encode_payload(run), encode_timeline(run))
+    line, timeline = encode_payload(run), encode_timeline(run)
+    return PreparedRun(run, facts_of(run, heard_at=heard_at), line, timeline)
 
 
 def join_repeated(runs: Iterable[Run]) -> list[Run]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 
@@ -65,11 +65,11 @@ def select_in(
     for chunk in chunks(values):
         if connection.dialect.name == POSTGRES:
             statement = f'select {names} from {table} where "{key}" = any(%s)'
-            yield from connection.exec_driver_sql(statement, (chunk,)).tuples()
+            yield from _rows(connection, statement, (chunk,))
         else:
             marks = ", ".join("?" * len(chunk))
             statement = f'select {names} from {table} where "{key}" in ({marks})'
-            yield from connection.exec_driver_sql(statement, tuple(chunk)).tuples()
+            yield from _rows(connection, statement, tuple(chunk))
 
 
 def delete_in(connection: Connection, table: str, key: str, values: Iterable[Any]) -> None:
@@ -80,6 +80,10 @@ def delete_in(connection: Connection, table: str, key: str, values: Iterable[Any
         else:
             marks = ", ".join("?" * len(chunk))
             connection.exec_driver_sql(f'delete from {table} where "{key}" in ({marks})', tuple(chunk))
+
+
+def _rows(connection: Connection, statement: str, parameters: tuple[Any, ...]) -> Iterable[tuple[Any, ...]]:
+    return cast("Iterable[tuple[Any, ...]]", connection.exec_driver_sql(statement, parameters))
 
 
 def _mark(connection: Connection) -> str:

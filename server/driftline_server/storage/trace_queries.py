@@ -112,7 +112,7 @@ def _count_facet(connection: Connection, wanted: TraceFilter, facet: Facet, valu
         .order_by(func.count().desc(), column)
         .limit(values)
     )
-    return dict(connection.execute(query).tuples().all())
+    return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
 def _cursor_of(trace: TraceSummary) -> Cursor:
