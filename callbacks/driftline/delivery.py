@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -67,6 +67,7 @@ class Delivery:
         self._processors = tuple(processors)
         self._limits = limits or DeliveryLimits()
         self.exit_timeout_s = self._limits.exit_timeout_s
+        self._finishers: list[Callable[[], object]] = []
         self._begin()
         watch(self)
 
@@ -115,8 +116,14 @@ class Delivery:
             self._hand_over_here(deadline)
         return queue.await_settled(mark, deadline - time.monotonic())
 
+    def before_closing(self, finish: Callable[[], object]) -> None:
+        """Call ``finish`` first when the delivery is closed: what it offers still goes out."""
+        self._finishers.append(finish)
+
     def close(self, timeout_s: float | None = None) -> bool:
         """Hand over what is left and take nothing more; false where some of it had to be given up."""
+        for finish in self._finishers:
+            attempt("finishing", finish)
         deadline = time.monotonic() + (self.exit_timeout_s if timeout_s is None else timeout_s)
         self.flush(deadline - time.monotonic())
         lost = self._queue.close()

@@ -1,0 +1,5 @@
+"""Imported when the interpreter starts, but only where ``DRIFTLINE_AUTO`` is set."""
+
+from driftline.activation import autostart
+
+autostart()

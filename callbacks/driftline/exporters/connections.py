@@ -1,0 +1,174 @@
+"""Connections that keep a deadline, know proxies and trust what the system trusts."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+_CHUNK = 256 * 1024
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """A proxy of the environment."""
+
+    host: str
+    port: int
+    headers: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Line:
+    """An open connection to a server, through a proxy or not."""
+
+    connection: http.client.HTTPConnection
+    target_prefix: str
+    """What stands before the path in a request: the whole address for a plain proxy."""
+    headers: Mapping[str, str]
+    socket: DeadlineSocket
+
+    def close(self) -> None:
+        """Hang up."""
+        self.connection.close()
+
+
+def open_line(url: SplitResult, *, timeout_s: float, trust: Trust, environ: Mapping[str, str]) -> Line:
+    """Connect to the server of an address.
+
+    Raises:
+        OSError: it cannot be reached, or is not trusted.
+        http.client.HTTPException: the proxy speaks no HTTP.
+    """
+    deadline = time.monotonic() + timeout_s
+    host, secure = url.hostname or "", url.scheme == "https"
+    port = url.port or (443 if secure else 80)
+    proxy = proxy_for(url, environ)
+    connection: http.client.HTTPConnection
+    prefix, headers = "", dict[str, str]()
+    near_host, near_port = (host, port) if proxy is None else (proxy.host, proxy.port)
+    if secure:
+        connection = http.client.HTTPSConnection(
+            near_host, near_port, timeout=timeout_s, context=trust.context()
+        )
+    else:
+        connection = http.client.HTTPConnection(near_host, near_port, timeout=timeout_s)
+    if proxy is not None and secure:
+        connection.set_tunnel(host, port, headers=dict(proxy.headers))
+    elif proxy is not None:
+        prefix, headers = f"http://{url.netloc}", dict(proxy.headers)
+    try:
+        connection.connect()
+    except BaseException:
+        connection.close()
+        raise
+    wrapped = DeadlineSocket(connection.sock, deadline)
+    connection.sock = wrapped
+    return Line(connection=connection, target_prefix=prefix, headers=headers, socket=wrapped)
+
+
+def proxy_for(url: SplitResult, environ: Mapping[str, str]) -> Proxy | None:
+    """The proxy that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` ask for.
+
+    Never one for this machine itself.
+    """
+    host = url.hostname or ""
+    if host in _LOOPBACK or host.startswith("127."):
+        return None
+    # Upper-case HTTP_PROXY can be set by a request header in a CGI process, so it does not count there.
+    names = [f"{url.scheme}_proxy", "all_proxy", f"{url.scheme.upper()}_PROXY", "ALL_PROXY"]
+    if "REQUEST_METHOD" in environ and "HTTP_PROXY" in names:
+        names.remove("HTTP_PROXY")
+    address = next((environ[name] for name in names if environ.get(name)), "")
+    if not address or _is_exempt(host, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
+        return None
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    if not parts.hostname:
+        return None
+    headers = {}
+    if parts.username is not None:
+        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Proxy-Authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
+    return Proxy(host=parts.hostname, port=parts.port or 80, headers=headers)
+
+
+def _is_exempt(host: str, listed: str) -> bool:
+    for entry in (each.strip().lower() for each in listed.split(",")):
+        suffix = entry.partition(":")[0].removeprefix("*").lstrip(".")
+        if entry == "*" or (suffix and (host == suffix or host.endswith(f".{suffix}"))):
+            return True
+    return False
+
+
+class Trust:
+    """The certificates that are trusted: the system's and, where given, those of a file."""
+
+    def __init__(self, ca_file: str | None = None) -> None:
+        self._ca_file = ca_file
+        self._context: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Load them once, when they are first needed."""
+        if self._context is None:
+            context = ssl.create_default_context()
+            if self._ca_file is not None:
+                context.load_verify_locations(self._ca_file)
+            self._context = context
+        return self._context
+
+
+class DeadlineSocket:
+    """A socket on which everything together must be done by a deadline.
+
+    The timeout of a plain socket starts anew with each byte, so a server could hold the thread for hours.
+    """
+
+    def __init__(self, plain: socket.socket, deadline: float) -> None:
+        self._plain = plain
+        self.deadline = deadline
+        """By ``time.monotonic``."""
+
+    def sendall(self, data: Any) -> None:
+        """Send everything."""
+        view = memoryview(data)
+        while view:
+            self._limit()
+            view = view[self._plain.send(view[:_CHUNK]) :]
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """The stream of what comes back."""
+        return io.BufferedReader(_Receiving(self), _CHUNK)
+
+    def receive_into(self, buffer: Any) -> int:
+        """Receive what is there, at least a byte; 0 at the end."""
+        self._limit()
+        return self._plain.recv_into(buffer)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._plain.close()
+
+    def _limit(self) -> None:
+        left_s = self.deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("timed out")
+        self._plain.settimeout(left_s)
+
+
+class _Receiving(io.RawIOBase):
+    def __init__(self, source: DeadlineSocket) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._source.receive_into(buffer)

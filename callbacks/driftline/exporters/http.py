@@ -1,0 +1,272 @@
+"""Sends runs to a Driftline server."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import importlib
+import json
+import os
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from driftline.errors import DeliveryError, RefusedError
+from driftline.exporters.connections import Line, Trust, open_line
+from driftline.exporters.encoding import encode_runs
+from driftline.records import Run
+from driftline.version import __version__
+from driftline.wire import WIRE_VERSION
+
+PATH = "/api/v1/runs"
+MAX_ANSWER_BYTES = 2 * 2**20
+MAX_BODY_BYTES = 6 * 2**20
+"""Of one request before compression; a larger batch goes in several."""
+PLAIN_BELOW_BYTES = 500
+"""Smaller bodies are not worth compressing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpExporter:
+    """Posts batches over one connection that is kept open."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 10.0,
+        ca_file: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """``timeout_s`` holds for a whole request, from connecting to the end of the answer."""
+        self._url = url.rstrip("/")
+        self._parts = urlsplit(self._url)
+        self._api_key = api_key
+        self._timeout_s = timeout_s
+        self._trust = Trust(ca_file)
+        self._environ = os.environ if environ is None else environ
+        self._line: Line | None = None
+        self._line_pid = 0
+        self._encoding = "zstd" if _zstandard is not None else "gzip"
+        self._written: tuple[Sequence[Run], list[bytes], int] | None = None
+
+    def export(self, runs: Sequence[Run]) -> None:
+        """Send a batch; it is stored once this returns.
+
+        Raises:
+            DeliveryError: the server cannot be reached, is busy or breaks down; a later try may work.
+            RefusedError: the server, or JSON, will never take all or ``count`` of it.
+        """
+        pieces, unwritable = self._write(runs)
+        refused, problems = unwritable, ["they cannot be written as JSON"] if unwritable else []
+        for part in _parts(pieces):
+            count, problem = self._send(part)
+            refused += count
+            if count:
+                problems.append(problem)
+        self._written = None
+        if refused:
+            raise RefusedError(problems[-1], count=refused)
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def _write(self, runs: Sequence[Run]) -> tuple[list[bytes], int]:
+        """Encode a batch, once for all its tries; gives also how many runs could not be written."""
+        if self._written is None or self._written[0] is not runs:
+            pieces = [piece for piece in encode_runs(runs) if piece is not None]
+            self._written = (runs, pieces, len(runs) - len(pieces))
+        return self._written[1], self._written[2]
+
+    def _send(self, pieces: list[bytes]) -> tuple[int, str]:
+        """Send one request; gives how many of its runs were refused, and why."""
+        answer = self._post(b'{"version":%d,"runs":[%s]}' % (WIRE_VERSION, b",".join(pieces)))
+        status = answer.status
+        if status in (200, 422) and (problems := _problems_of(answer, len(pieces))) is not None:
+            return len(problems), f"{self._url} refused {_described(problems)}"
+        if 200 <= status < 300:
+            raise DeliveryError(
+                f"{self._url} answers, but not as a Driftline server does: check DRIFTLINE_URL"
+            )
+        if status == 415 and self._encoding == "zstd":
+            self._encoding = "gzip"
+            return self._send(pieces)
+        if status == 413 and len(pieces) > 1:
+            middle = len(pieces) // 2
+            first, second = self._send(pieces[:middle]), self._send(pieces[middle:])
+            return first[0] + second[0], second[1] or first[1]
+        if status in (408, 425, 429) or status >= 500:
+            raise DeliveryError(
+                f"{self._url} answers {status}{_reason_of(answer)}",
+                retry_after_s=_retry_after_s(answer.headers),
+                failing=status == 500,
+            )
+        return len(
+            pieces
+        ), f"{self._url} answers {status}{_reason_of(answer)}{_remedy(status, self._api_key)}"
+
+    def _post(self, document: bytes) -> Answer:
+        body, encoding = self._compress(document)
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": f"driftline/{__version__}",
+        }
+        if encoding:
+            headers["Content-Encoding"] = encoding
+        if self._api_key:
+            headers["Authorization"] = f"Bearer {self._api_key}"
+        for attempt in (1, 2):
+            kept_open = self._drop_line_of_parent() is not None
+            try:
+                return self._exchange(body, headers)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                self.close()
+                # A server may hang up on a line that was idle; that says nothing about a new one.
+                hung_up = isinstance(error, ConnectionError)
+                if not (kept_open and hung_up and attempt == 1):
+                    raise DeliveryError(f"cannot reach {self._url}: {_said(error)}") from error
+        raise AssertionError("unreachable")
+
+    def _exchange(self, body: bytes, headers: dict[str, str]) -> Answer:
+        deadline = time.monotonic() + self._timeout_s
+        if self._line is None:
+            self._line = open_line(
+                self._parts, timeout_s=self._timeout_s, trust=self._trust, environ=self._environ
+            )
+            self._line_pid = os.getpid()
+        line = self._line
+        line.socket.deadline = deadline
+        target = f"{line.target_prefix}{self._parts.path}{PATH}"
+        line.connection.request("POST", target, body=body, headers={**headers, **line.headers})
+        with line.connection.getresponse() as response:
+            content = response.read(MAX_ANSWER_BYTES + 1)
+            answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, content)
+        if response.will_close or len(content) > MAX_ANSWER_BYTES:
+            self.close()
+        return answer
+
+    def _drop_line_of_parent(self) -> Line | None:
+        """The open line, unless it belongs to the process that this one was forked from."""
+        if self._line is not None and self._line_pid != os.getpid():
+            self._line = None
+        return self._line
+
+    def _compress(self, document: bytes) -> tuple[bytes, str]:
+        if len(document) < PLAIN_BELOW_BYTES:
+            return document, ""
+        if self._encoding == "zstd":
+            # One compressor per use: they must not be shared between threads.
+            return _zstandard.ZstdCompressor(level=1).compress(document), "zstd"
+        return gzip.compress(document, compresslevel=1, mtime=0), "gzip"
+
+
+def _parts(pieces: list[bytes]) -> list[list[bytes]]:
+    """Split a batch so that no request gets too large."""
+    parts: list[list[bytes]] = []
+    size = MAX_BODY_BYTES
+    for piece in pieces:
+        if size + len(piece) > MAX_BODY_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(piece)
+        size += len(piece) + 1
+    return parts
+
+
+def _problems_of(answer: Answer, sent: int) -> list[str] | None:
+    """What the server says against single runs; ``None`` where no Driftline server answered."""
+    document = _json_of(answer)
+    accepted, listed = document.get("accepted"), document.get("problems")
+    if type(accepted) is not int or not isinstance(listed, list):
+        return None
+    by_index: dict[int, str] = {}
+    for each in listed:
+        if isinstance(each, dict) and type(each.get("index")) is int and 0 <= each["index"] < sent:
+            by_index[each["index"]] = f"{_text(each.get('field'))} {_text(each.get('problem'))}".strip()
+    return list(by_index.values())
+
+
+def _described(problems: list[str]) -> str:
+    if not problems:
+        return ""
+    # The place of a run within its batch changes from batch to batch; what is wrong with it does not.
+    _, dot, field = problems[0].partition("].")
+    return field if dot else problems[0]
+
+
+def _reason_of(answer: Answer) -> str:
+    error = _json_of(answer).get("error")
+    if not isinstance(error, dict):
+        return ""
+    said = [_text(error.get(key)) for key in ("field", "problem", "remedy")]
+    return "".join(f": {each}" for each in said if each)
+
+
+def _json_of(answer: Answer) -> dict[str, Any]:
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _text(value: Any) -> str:
+    """What a server says, fit for a log line."""
+    text = value if isinstance(value, str) else ""
+    return "".join(each if each.isprintable() else " " for each in text[:300])
+
+
+def _remedy(status: int, api_key: str | None) -> str:
+    if status in (401, 403):
+        return "; set DRIFTLINE_API_KEY" if api_key is None else "; check DRIFTLINE_API_KEY"
+    if status in (404, 405) or 300 <= status < 400:
+        return "; is DRIFTLINE_URL the address of a Driftline server?"
+    return ""
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message}); set DRIFTLINE_CA_FILE"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError):
+        return f"it does not speak HTTP ({type(error).__name__})"
+    reason = error.strerror if isinstance(error, OSError) else ""
+    return reason or type(error).__name__
+
+
+def _find_zstandard() -> Any:
+    try:
+        return importlib.import_module("zstandard")
+    except ImportError:
+        return None
+
+
+_zstandard = _find_zstandard()

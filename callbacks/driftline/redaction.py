@@ -1,0 +1,156 @@
+"""Replaces what should not leave the program, in every text of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import cache
+from typing import Any
+
+from driftline.detectors import (
+    Find,
+    find_cards,
+    find_credentials,
+    find_emails,
+    find_ibans,
+    find_phones,
+)
+from driftline.records import Run, TokenTimeline
+
+DETECTORS: Mapping[str, Find] = {
+    "key": find_credentials,
+    "card": find_cards,
+    "iban": find_ibans,
+    "phone": find_phones,
+    "email": find_emails,
+}
+"""By the name that stands in the text in place of a find, such as ``[redacted:email]``.
+
+Where two of them find the same place, the one that is named first here wins.
+"""
+DETECTOR_NAMES = tuple(DETECTORS)
+CREDENTIALS = ("key",)
+"""What is always looked for unless a program says otherwise: nobody wants keys in traces."""
+Hook = Callable[[str], str]
+"""Gives a text as it may leave the program."""
+_SHORTEST = 6
+"""No detector finds anything in fewer characters."""
+_SECRET_KEY = re.compile(
+    r"(?i)(?:^|[_-])(?:api[_-]?key|apikey|access[_-]?key|secret[_-]?key|private[_-]?key|client[_-]?secret"
+    r"|secret|password|passwd|passphrase|authorization|auth[_-]?token|access[_-]?token|refresh[_-]?token"
+    r"|id[_-]?token|session[_-]?token|bearer|credentials?|set-cookie|cookie)$"
+)
+_LEFT_ALONE = {Run: frozenset({"id", "trace_id", "parent_id", "older_fields"})}
+"""Fields that hold nothing that a person or a model wrote."""
+
+
+class Redaction:
+    """A processor that replaces finds by ``[redacted:<name>]``.
+
+    With the detector ``key``, a text that stands under a name such as ``api_key`` or ``authorization`` is
+    replaced too, whatever it looks like.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str] = DETECTOR_NAMES,
+        *,
+        patterns: Mapping[str, str | re.Pattern[str]] | None = None,
+        hooks: Sequence[Hook] = (),
+    ) -> None:
+        """``patterns`` are further regular expressions by name; ``hooks`` see each text after all detectors.
+
+        Raises:
+            ValueError: there is no detector of a name.
+            re.error: a pattern is no regular expression.
+        """
+        wanted = set(names)
+        unknown = wanted - DETECTORS.keys()
+        if unknown:
+            raise ValueError(f"no detector {', '.join(sorted(unknown))}; there are {', '.join(DETECTORS)}")
+        self._finders: list[tuple[str, Find]] = [
+            (name, find) for name, find in DETECTORS.items() if name in wanted
+        ]
+        self._finders += [(name, _finder(pattern)) for name, pattern in (patterns or {}).items()]
+        self._hooks = tuple(hooks)
+        self._by_name = "key" in wanted
+
+    def __call__(self, run: Run) -> Run:
+        """Give the run as it may leave the program."""
+        cleaned: Run = self._record(run)
+        return cleaned
+
+    def text(self, text: str) -> str:
+        """Replace the finds of one text."""
+        if len(text) >= _SHORTEST:
+            text = self._replaced(text)
+        for hook in self._hooks:
+            text = hook(text)
+        return text
+
+    def _replaced(self, text: str) -> str:
+        finds = [
+            (start, end, name) for name, find in self._finders for start, end in find(text) if start < end
+        ]
+        if not finds:
+            return text
+        taken: list[tuple[int, int, str]] = []
+        # Sorting is stable, so where two finds start together the detector that is named first comes first.
+        for start, end, name in sorted(finds, key=lambda each: each[0]):
+            if taken and start < taken[-1][1]:
+                first = taken[-1]
+                taken[-1] = (first[0], max(first[1], end), first[2])
+            else:
+                taken.append((start, end, name))
+        pieces, at = [], 0
+        for start, end, name in taken:
+            pieces += [text[at:start], f"[redacted:{name}]"]
+            at = end
+        return "".join([*pieces, text[at:]])
+
+    def _value(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        if kind is dict:
+            return self._dict(value)
+        if kind is list:
+            return [self._value(each) for each in value]
+        if kind is tuple:
+            return tuple(self._value(each) for each in value)
+        if kind is TokenTimeline or not hasattr(kind, "__dataclass_fields__"):
+            return value
+        return self._record(value)
+
+    def _dict(self, value: dict[str, Any]) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
+        for key, item in value.items():
+            name = self.text(key)
+            while name in cleaned:
+                name += "'"
+            secret = self._by_name and type(item) is str and item and _SECRET_KEY.search(key)
+            cleaned[name] = "[redacted:key]" if secret else self._value(item)
+        return cleaned
+
+    def _record(self, record: Any) -> Any:
+        changes = {}
+        kind: Any = type(record)
+        for name in _text_fields(kind):
+            value = getattr(record, name)
+            if value:
+                cleaned = self._value(value)
+                if cleaned != value:
+                    changes[name] = cleaned
+        return replace(record, **changes) if changes else record
+
+
+@cache
+def _text_fields(kind: Any) -> tuple[str, ...]:
+    left_alone = _LEFT_ALONE.get(kind, frozenset())
+    return tuple(each.name for each in fields(kind) if each.name not in left_alone)
+
+
+def _finder(pattern: str | re.Pattern[str]) -> Find:
+    compiled = re.compile(pattern)
+    return lambda text: (found.span() for found in compiled.finditer(text))

@@ -1,0 +1,104 @@
+"""The pipelines of this process: one per configuration, built when it is first asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from driftline.configuration import Configuration, Content, read_configuration
+from driftline.delivery import Delivery, DeliveryLimits, DeliveryReport, Exporter, Processor, Sealed
+from driftline.exporters import FileExporter, HttpExporter
+from driftline.processors import Sampling, without_content
+from driftline.recorder import Recorder
+from driftline.redaction import Redaction
+
+
+class Off:
+    """Takes the place of a delivery where nothing is to be recorded."""
+
+    def offer(self, sealed: Sealed) -> None:
+        """Forget the run."""
+
+    def flush(self, timeout_s: float = 0.0) -> bool:
+        """There is nothing to wait for."""
+        return True
+
+
+def get_recorder(url: str | None = None, api_key: str | None = None, project: str | None = None) -> Recorder:
+    """The recorder of this process for a server and a project; the environment says what is ``None``."""
+    return recorder_of(read_configuration(url=url, api_key=api_key, project=project))
+
+
+def recorder_of(configuration: Configuration) -> Recorder:
+    """The recorder of this process for a configuration; the same one each time."""
+    found = _recorders.get(configuration)
+    if found is not None:
+        return found
+    outlet = delivery_of(configuration) if configuration.enabled else Off()
+    recorder = Recorder(
+        outlet,
+        project=configuration.project,
+        release=configuration.release,
+        environment=configuration.environment,
+    )
+    # Where two threads build at once, one of them wins. A lock could stay locked for ever in a forked child.
+    kept = _recorders.setdefault(configuration, recorder)
+    if kept is recorder and isinstance(outlet, Delivery):
+        outlet.before_closing(recorder.close)
+    return kept
+
+
+def delivery_of(configuration: Configuration) -> Delivery:
+    """The delivery of this process for a configuration; projects on one server share it."""
+    shared = replace(configuration, project="", release=None, environment=None, enabled=True)
+    found = _deliveries.get(shared)
+    return _deliveries.setdefault(shared, _build_delivery(shared)) if found is None else found
+
+
+def is_enabled(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether the environment lets anything be recorded."""
+    return read_configuration(environ).enabled
+
+
+def flush(timeout_s: float = 10.0) -> bool:
+    """Hand over everything that ended so far; false where time ran out before all of it was."""
+    deadline = time.monotonic() + timeout_s
+    flushed = [each.flush(max(0.0, deadline - time.monotonic())) for each in tuple(_deliveries.values())]
+    return all(flushed)
+
+
+def delivery_report() -> DeliveryReport:
+    """What became of all runs of this process."""
+    return sum((each.report() for each in tuple(_deliveries.values())), DeliveryReport())
+
+
+def processors_of(configuration: Configuration) -> tuple[Processor, ...]:
+    """What happens to a run before it leaves, the cheapest first."""
+    processors: list[Processor] = []
+    if configuration.sample_rate < 1:
+        processors.append(Sampling(configuration.sample_rate))
+    if configuration.content is Content.NONE:
+        processors.append(without_content)
+    if configuration.redact:
+        processors.append(Redaction(configuration.redact))
+    return tuple(processors)
+
+
+def _build_delivery(configuration: Configuration) -> Delivery:
+    exporter: Exporter
+    if configuration.file is not None:
+        exporter = FileExporter(configuration.file)
+    else:
+        exporter = HttpExporter(
+            configuration.url,
+            api_key=configuration.api_key,
+            timeout_s=configuration.timeout_s,
+            ca_file=configuration.ca_file,
+        )
+    limits = DeliveryLimits(queue_runs=configuration.queue_runs, exit_timeout_s=configuration.exit_timeout_s)
+    return Delivery(exporter, processors=processors_of(configuration), limits=limits)
+
+
+_recorders: dict[Configuration, Recorder] = {}
+_deliveries: dict[Configuration, Delivery] = {}
