@@ -18,6 +18,8 @@ from driftline.records import Kind, Provenance, Usage
 from .conftest import Watched
 from .models import ScriptedModel
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*in beta")
+
 COUNTS: Any = {
     "input_tokens": 140,
     "output_tokens": 25,
