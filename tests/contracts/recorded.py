@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from driftline.merging import merge_runs
 from driftline.recorder import Recorder, RecorderLimits, Sealed
 from driftline.records import Kind, Run, Status
+from driftline.testing import TickingClock
 from driftline.wire import decode_run, encode_run
 
-MS = 1_000_000
-START_NS = 5_000 * MS
-EPOCH_NS = 1_770_000_000_000 * MS
-"""What the ticking clock calls the time since 1970 when it reads 0: 2 February 2026."""
-
-
-class TickingClock:
-    """A monotonic clock in nanoseconds that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now_ns = START_NS
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def tick(self, ms: float) -> None:
-        """Let time pass."""
-        self.now_ns += round(ms * MS)
+STARTED_AT = datetime(2026, 2, 2, 2, 40, tzinfo=UTC)
+"""What a ticking recorder calls the moment when its clock was made."""
 
 
 class Outbox:
@@ -53,8 +37,13 @@ class Recorded:
         self.outbox = Outbox()
         self.clock = TickingClock()
         if ticking:
-            more = {"clock_ns": self.clock, "wall_offset": lambda: EPOCH_NS, **more}
+            offset_ns = round(STARTED_AT.timestamp()) * 1_000_000_000
+            more = {"clock_ns": self.clock.perf_counter_ns, "wall_offset": lambda: offset_ns, **more}
         self.recorder = Recorder(self.outbox, project="tests", limits=limits, tended=False, **more)
+
+    def tick(self, ms: float) -> None:
+        """Let time pass on the ticking clock."""
+        self.clock.pass_time(ms / 1000)
 
     @property
     def editions(self) -> list[Run]:
@@ -101,17 +90,3 @@ def tree_of(runs: Iterable[Run]) -> list[Any]:
         return [label, *children] if children else label
 
     return [branch(run) for run in runs if run.parent_id not in known]
-
-
-def wait_until(ready: Callable[[], Any], *, timeout_s: float = 10.0) -> Any:
-    """Wait until something is true, and give it.
-
-    Raises:
-        AssertionError: it was not, in time.
-    """
-    deadline = time.monotonic() + timeout_s
-    pause = threading.Event()
-    while not (found := ready()):
-        assert time.monotonic() < deadline, f"still waiting after {timeout_s:g} s"
-        pause.wait(0.01)
-    return found

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from langchain_core.language_models import FakeListLLM
 from langchain_core.messages import AIMessageChunk, HumanMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, RunnableLambda
@@ -187,10 +187,10 @@ def test_a_cancelled_task_cancels_its_chain_and_what_runs_inside() -> None:
     assert watched.only(name="RunnableSequence").status is Status.CANCELLED
     # The model never says that it ended; a background task of the chain might still do so, so it has time.
     assert watched.runs(kind=Kind.LLM) == []
-    watched.clock.tick(4_000)
+    watched.tick(4_000)
     watched.recorder.tend()
     assert [run.status for run in watched.runs(kind=Kind.LLM)] in ([], [Status.RUNNING])
-    watched.clock.tick(2_000)
+    watched.tick(2_000)
     watched.recorder.tend()
     run = watched.only(kind=Kind.LLM)
     assert run.status is Status.CANCELLED
@@ -233,7 +233,7 @@ def test_a_cancelled_tool_is_cancelled_whether_langchain_says_so_or_not() -> Non
         await cancel(outer.ainvoke("x", watched.config()), after=begun)
 
     asyncio.run(main())
-    watched.clock.tick(60_000)
+    watched.tick(60_000)
     watched.recorder.tend()
     assert {run.name: run.status for run in watched.runs()} == {
         "outer": Status.CANCELLED,
@@ -259,7 +259,7 @@ def test_a_cancelled_retriever_is_cancelled_with_its_chain() -> None:
         await cancel(chain.ainvoke("x", watched.config()), after=begun)
 
     asyncio.run(main())
-    watched.clock.tick(60_000)
+    watched.tick(60_000)
     watched.recorder.tend()
     assert watched.only(kind=Kind.RETRIEVER).status is Status.CANCELLED
 
@@ -285,7 +285,7 @@ def test_a_prompt_of_a_generate_that_never_ends_is_closed_with_its_parent() -> N
 
     with pytest.raises(ValueError, match="down"):
         RunnableLambda(ask, name="ask").invoke("x", watched.config())
-    watched.clock.tick(60_000)
+    watched.tick(60_000)
     watched.recorder.tend()
     statuses = [run.status for run in watched.runs(kind=Kind.LLM)]
     assert statuses.count(Status.ERROR) == 1

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from contracts.recorded import tree_of
+from contracts.recorded import STARTED_AT, tree_of
 from langchain_core.documents import Document
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
@@ -70,11 +69,11 @@ def test_a_run_says_what_it_was_given_and_what_it_gave(watched: Watched) -> None
 
 
 def test_times_come_from_one_monotonic_clock(ticking: Watched) -> None:
-    chain = RunnableLambda(lambda text: ticking.clock.tick(250)).with_config(run_name="outer")
+    chain = RunnableLambda(lambda text: ticking.tick(250)).with_config(run_name="outer")
     chain.invoke("x", ticking.config())
     run = ticking.only()
     assert run.duration_ms == 250
-    assert run.started_at == datetime(2026, 2, 2, 2, 40, 5, tzinfo=UTC)
+    assert run.started_at == STARTED_AT
     assert run.ended_at is not None
     assert (run.ended_at - run.started_at).total_seconds() == 0.25
 

@@ -88,7 +88,7 @@ WAYS = [
 @pytest.mark.parametrize("read", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.filterwarnings("ignore:.*astream.*deprecated")
 def test_the_times_of_the_chunks_are_those_of_the_model(ticking: Watched, read: Any) -> None:
-    read(ScriptedModel(script=[SCRIPT], tick=ticking.clock.tick), ticking.config())
+    read(ScriptedModel(script=[SCRIPT], tick=ticking.tick), ticking.config())
     timeline = timeline_of(ticking)
     assert (timeline.ttft_ms, timeline.first_text_ms, timeline.chunks) == (180, 180, 3)
     assert decode_gaps(timeline.gaps) == [20, 30]
@@ -104,14 +104,14 @@ def test_a_call_that_streams_inside_has_one(ticking: Watched) -> None:
     class Streaming(ScriptedModel):
         streaming: bool = True
 
-    Streaming(streaming=True, script=[SCRIPT], tick=ticking.clock.tick).invoke("hi", ticking.config())
+    Streaming(streaming=True, script=[SCRIPT], tick=ticking.tick).invoke("hi", ticking.config())
     assert timeline_of(ticking).ttft_ms == 180
 
 
 def test_tokens_per_second_use_the_reported_tokens(ticking: Watched) -> None:
     usage: Any = {"input_tokens": 3, "output_tokens": 11, "total_tokens": 14}
     script = ["a", 500, "b", 500, "c", AIMessageChunk(content="", usage_metadata=usage)]
-    list(ScriptedModel(script=[script], tick=ticking.clock.tick).stream("hi", ticking.config()))
+    list(ScriptedModel(script=[script], tick=ticking.tick).stream("hi", ticking.config()))
     assert timeline_of(ticking).tokens_per_s == 10
 
 
@@ -127,7 +127,7 @@ def test_reasoning_text_and_tool_arguments_are_labelled_apart(ticking: Watched) 
         10, AIMessageChunk(content="", tool_call_chunks=[calls[0]]),
         10, AIMessageChunk(content="", tool_call_chunks=[calls[1]]),
     ]  # fmt: skip
-    list(ScriptedModel(script=[script], tick=ticking.clock.tick).stream("hi", ticking.config()))
+    list(ScriptedModel(script=[script], tick=ticking.tick).stream("hi", ticking.config()))
     timeline = timeline_of(ticking)
     assert timeline.ttft_ms == timeline.first_reasoning_ms == 10
     assert (timeline.first_text_ms, timeline.first_tool_ms) == (30, 40)
