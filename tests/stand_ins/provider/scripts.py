@@ -57,7 +57,7 @@ class ToolUse:
     id: str | None = None
 
     @classmethod
-    def of(cls, name: str, id: str | None = None, **arguments: Any) -> ToolUse:
+    def of(cls, name: str, /, id: str | None = None, **arguments: Any) -> ToolUse:
         """A call whose arguments come in three pieces."""
         written = json.dumps(arguments)
         third = max(1, len(written) // 3)
@@ -99,7 +99,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long a stream waits before its chunks with content."""
+    """How long a stream waits before its chunks with content, after the gate where there is one."""
 
     first_s: float = 0.0
     gap_s: float = 0.0

@@ -1,0 +1,211 @@
+"""One call, ten ways to make it, one record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.messages import HumanMessage, SystemMessage
+from stand_ins.provider import Answer, Provider, Reasoning, Text, Tokens
+
+from driftline.records import Kind, Part, Provenance, Status
+from providers import modes
+from providers.conftest import Drive
+from providers.models import CLAUDE, GPT, Models
+from providers.modes import Mode
+from providers.recording import Recording
+
+pytestmark = modes.QUIET
+TOKENS = Tokens(uncached=10, cache_read=100, cache_write_5m=20, cache_write_1h=10, output=9, reasoning=4)
+ANSWER = Answer.of("It matures", " in ", "2031.", tokens=TOKENS, model="answering-2099-01-01")
+DIALOGUE = [SystemMessage("You explain bonds."), HumanMessage("When does it mature?")]
+EVERYONE = pytest.mark.parametrize("maker", ["openai", "responses", "anthropic"])
+
+
+@EVERYONE
+@modes.over(modes.ALL)
+def test_usage_is_the_same_in_every_mode(
+    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    provider.script(ANSWER)
+    drive(mode, models.make(maker), DIALOGUE)
+    usage = recording.only(kind=Kind.LLM).usage
+    assert usage is not None
+    assert usage.provenance is Provenance.REPORTED
+    assert (usage.input_tokens, usage.output_tokens) == (140, 9)
+    assert (usage.cache_read_tokens, usage.reasoning_tokens) == (100, 4)
+    # Chat completions do not say what was written to their cache.
+    assert usage.cache_write_tokens == (None if maker == "openai" else 30)
+    assert not usage.from_cache
+
+
+@modes.over(modes.ALL)
+def test_cached_input_is_counted_once(
+    mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    """Anthropic's raw 10, read 100, written 30 are 140 of input, of which 10 were uncached."""
+    provider.script(ANSWER)
+    drive(mode, models.anthropic(), DIALOGUE)
+    usage = recording.only(kind=Kind.LLM).usage
+    assert usage is not None
+    assert usage.input_tokens == 140
+    assert usage.cache_read_tokens is not None
+    assert usage.cache_write_tokens is not None
+    assert usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens == 10
+
+
+@modes.over(modes.ALL)
+def test_writes_that_last_an_hour_are_kept_apart_where_the_provider_does(
+    mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    provider.script(ANSWER)
+    drive(mode, models.anthropic(), DIALOGUE)
+    usage = recording.only(kind=Kind.LLM).usage
+    assert usage is not None
+    # In a stream LangChain reads the usage of message_delta, which does not tell lifetimes apart.
+    assert usage.cache_write_1h_tokens == (10 if mode in modes.WHOLE else None)
+
+
+@EVERYONE
+@modes.over(modes.ALL)
+def test_the_record_names_who_was_asked_and_who_answered(
+    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    provider.script(ANSWER)
+    drive(mode, models.make(maker), DIALOGUE)
+    run = recording.only(kind=Kind.LLM)
+    assert run.model_requested == (CLAUDE if maker == "anthropic" else GPT)
+    assert run.model_answered == "answering-2099-01-01"
+    assert run.provider == ("anthropic" if maker == "anthropic" else "openai")
+    assert run.name == ("ChatAnthropic" if maker == "anthropic" else "ChatOpenAI")
+    assert run.status is Status.OK
+
+
+@EVERYONE
+@modes.over(modes.ALL)
+def test_the_fingerprint_holds_what_the_provider_gave_away(
+    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    provider.script(ANSWER)
+    drive(mode, models.make(maker), DIALOGUE)
+    fingerprint = recording.only(kind=Kind.LLM).fingerprint
+    assert fingerprint is not None
+    assert fingerprint.response_model == "answering-2099-01-01"
+    assert fingerprint.system_fingerprint == ("fp_44709d6fcb" if maker == "openai" else None)
+    prefix = {"openai": "chatcmpl-", "responses": "resp_", "anthropic": "msg_01"}[maker]
+    # Streams of chat completions and messages lose the id inside LangChain; its own must not pass for it.
+    lost = mode in modes.STREAMED and maker != "responses"
+    assert fingerprint.response_id_prefix == (None if lost else prefix)
+
+
+@EVERYONE
+@modes.over(modes.ALL)
+def test_the_dialogue_is_told_in_one_shape(
+    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    provider.script(ANSWER)
+    drive(mode, models.make(maker), DIALOGUE)
+    run = recording.only(kind=Kind.LLM)
+    asked = [(message.role, [(part.type, part.text) for part in message.parts]) for message in run.messages]
+    assert asked == [
+        ("system", [("text", "You explain bonds.")]),
+        ("user", [("text", "When does it mature?")]),
+    ]
+    (answer,) = run.answers
+    assert answer.role == "assistant"
+    assert [(part.type, part.text) for part in answer.parts] == [("text", "It matures in 2031.")]
+
+
+@pytest.mark.parametrize(
+    ("maker", "options"),
+    [
+        ("responses", {"reasoning": {"effort": "low", "summary": "auto"}}),
+        ("anthropic", {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000}),
+    ],
+)
+@modes.over(modes.ALL)
+def test_thoughts_are_told_from_the_answer(
+    maker: str,
+    options: dict[str, Any],
+    mode: Mode,
+    provider: Provider,
+    models: Models,
+    recording: Recording,
+    drive: Drive,
+) -> None:
+    provider.script(Answer(blocks=(Reasoning(("The bond", " matures.")), Text(("In ", "2031.")))))
+    drive(mode, models.make(maker, **options), DIALOGUE)
+    (answer,) = recording.only(kind=Kind.LLM).answers
+    assert [(part.type, part.text) for part in answer.parts] == [
+        ("reasoning", "The bond matures."),
+        ("text", "In 2031."),
+    ]
+
+
+@pytest.mark.parametrize("mode", [modes.invoke, modes.ainvoke], ids=["invoke", "ainvoke"])
+def test_two_choices_are_two_answers_and_one_usage(
+    mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    other = (Text(("Or in 2032.",)),)
+    provider.script(Answer.of("In 2031.", others=(other,), tokens=Tokens(uncached=20, output=14)))
+    drive(mode, models.openai(n=2), DIALOGUE)
+    run = recording.only(kind=Kind.LLM)
+    assert [answer.parts for answer in run.answers] == [
+        (Part(type="text", text="In 2031."),),
+        (Part(type="text", text="Or in 2032."),),
+    ]
+    assert run.usage is not None
+    assert (run.usage.input_tokens, run.usage.output_tokens) == (20, 14)
+
+
+@pytest.mark.parametrize("how", ["unasked", "told not to"])
+@modes.over(modes.STREAMED)
+def test_a_stream_without_usage_says_that_it_is_missing(
+    how: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    """Off OpenAI's own address the client does not ask for usage by itself: nothing is known, not 0."""
+    provider.script(ANSWER)
+    drive(mode, models.openai(stream_usage=None if how == "unasked" else False), DIALOGUE)
+    assert "stream_options" not in provider.last().body
+    run = recording.only(kind=Kind.LLM)
+    assert run.usage is not None
+    assert run.usage.provenance is Provenance.MISSING
+    assert run.usage.input_tokens is None
+    assert run.usage.output_tokens is None
+    assert run.cost is None
+
+
+@modes.over((modes.invoke, modes.ainvoke, modes.stream, modes.astream))
+def test_a_text_model_reports_its_usage_where_it_can(
+    mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    """The usage of a text model stands in ``llm_output`` alone, and a stream has none."""
+    provider.script(ANSWER)
+    drive(mode, models.text(), "When does it mature?")
+    run = recording.only(kind=Kind.LLM)
+    assert run.usage is not None
+    known = (run.usage.provenance, run.usage.input_tokens, run.usage.output_tokens)
+    if mode in (modes.invoke, modes.ainvoke):
+        assert known == (Provenance.REPORTED, 140, 9)
+    else:
+        assert known == (Provenance.MISSING, None, None)
+    assert run.answers[0].parts == (Part(type="text", text="It matures in 2031."),)
+    assert run.messages[0].parts == (Part(type="text", text="When does it mature?"),)
+
+
+def test_a_batch_is_one_trace_per_item(provider: Provider, models: Models, recording: Recording) -> None:
+    provider.script(ANSWER, ANSWER, ANSWER)
+    models.openai().batch(["a", "b", "c"], recording.config)
+    runs = recording.model_runs()
+    assert len({run.trace_id for run in runs}) == len(runs) == 3
+    assert {run.messages[0].parts[0].text for run in runs} == {"a", "b", "c"}
+
+
+def test_parameters_are_kept_and_secrets_are_not(
+    provider: Provider, models: Models, recording: Recording
+) -> None:
+    provider.script(ANSWER, ANSWER)
+    models.openai(temperature=0.2, max_completion_tokens=50).invoke(DIALOGUE, recording.config)
+    models.anthropic(temperature=0.2).invoke(DIALOGUE, recording.config)
+    for run in recording.model_runs():
+        assert run.invocation_params["temperature"] == 0.2
