@@ -15,6 +15,7 @@ from driftline.errors import ConfigurationError
 SQLITE = "sqlite"
 POSTGRES = "postgresql"
 _IMMEDIATE = "driftline_immediate"
+_WAL_LIMIT = f"PRAGMA journal_size_limit = {64 * 1024 * 1024}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def _open_sqlite(url: URL, *, synchronous: str, busy_timeout_ms: int, pool_size:
     read = create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=30)
     write = create_engine(url, pool_size=2, max_overflow=2).execution_options(**{_IMMEDIATE: True})
     _listen(read, [*pragmas, "PRAGMA query_only = ON"])
-    _listen(write, [*pragmas, "PRAGMA journal_mode = WAL"])
+    _listen(write, [*pragmas, "PRAGMA journal_mode = WAL", _WAL_LIMIT])
     return Engines(read=read, write=write, path=path)
 
 

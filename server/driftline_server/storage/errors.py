@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
 from driftline.errors import DriftlineError
 
 
@@ -20,3 +23,26 @@ class StoreBusyError(StoreError):
 
 class StoreVersionError(StoreError):
     """The database was written by a newer version of Driftline than this one."""
+
+
+def explained(error: SQLAlchemyError) -> StoreError:
+    """What happened and what to do about it, in place of the statement and its parameters."""
+    if isinstance(error, PoolTimeoutError):
+        return StoreBusyError("all connections to the database are busy; try again in a second")
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in cause), None)
+    return StoreError(f"the database refused: {cause}{f'; {remedy}' if remedy else ''}")
+
+
+_REMEDIES = {
+    "disk is full": "make room on its disk",
+    "No space left": "make room on its disk",
+    "readonly database": "make its file and its folder writable",
+    "database is locked": "end the other program that writes to it",
+    "disk I/O error": "look at the disk and its file system",
+    "unable to open database file": "make its folder writable",
+    "malformed": "restore the newest backup beside it",
+    "not a database": "choose another file",
+    "connection failed": "start PostgreSQL, or correct the database URL",
+    "connection timeout": "start PostgreSQL, or correct the database URL",
+}

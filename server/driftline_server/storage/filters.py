@@ -89,3 +89,13 @@ def _pattern(text: str) -> str:
     words = searchable(" ".join(storable(text).split()))
     escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a page that could hold nothing.
+
+    Raises:
+        ValueError: the limit is below 1.
+    """
+    if limit < 1:
+        raise ValueError(f"a page holds at least one row, not {limit}")

@@ -17,8 +17,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from driftline_server.storage.engines import POSTGRES, Engines
-from driftline_server.storage.errors import StoreError, StoreVersionError
-from driftline_server.storage.writers import explained
+from driftline_server.storage.errors import StoreError, StoreVersionError, explained
 
 MIGRATIONS = "driftline_server.storage:migrations"
 _MIGRATION_LOCK = 0x6472_6966_746D

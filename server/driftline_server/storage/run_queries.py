@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, case, select
 
 from driftline.records import Run, Score
 from driftline_server.storage.facts import RunFacts
-from driftline_server.storage.filters import older_than, run_clauses
+from driftline_server.storage.filters import check_limit, older_than, run_clauses
 from driftline_server.storage.frames import decode_payload
 from driftline_server.storage.payloads import read_frames
 from driftline_server.storage.queries import Cursor, RunFilter, RunPage, RunSummary
@@ -51,7 +51,12 @@ def runs_query(wanted: RunFilter, *, limit: int, after: Cursor | None) -> Select
 
 
 def find_runs(connection: Connection, wanted: RunFilter, *, limit: int, after: Cursor | None) -> RunPage:
-    """One page of the list."""
+    """One page of the list.
+
+    Raises:
+        ValueError: the limit is below 1.
+    """
+    check_limit(limit)
     rows = connection.execute(runs_query(wanted, limit=limit, after=after)).all()
     found = tuple(_summary_of(row) for row in rows[:limit])
     if len(rows) <= limit or not found:

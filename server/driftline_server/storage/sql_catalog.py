@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Row, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from driftline_server.storage.engines import POSTGRES, Engines
-from driftline_server.storage.errors import StoreError
+from driftline_server.storage.errors import StoreError, explained
 from driftline_server.storage.queries import ApiKey, PriceOverride, Project, Role, User
 from driftline_server.storage.tables import api_keys, price_overrides, projects, secrets, users
 from driftline_server.storage.values import bounded, key_text, micros, moment
-from driftline_server.storage.writers import Writer, explained
+from driftline_server.storage.writers import Writer
 
 Answer = TypeVar("Answer")
 _MINUTE_US = 60_000_000

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from driftline.records import Run, Score
 from driftline_server.storage import run_queries, trace_queries, upkeep
 from driftline_server.storage.engines import Engines
+from driftline_server.storage.errors import explained
 from driftline_server.storage.ingest import join_repeated, prepare, write_runs
 from driftline_server.storage.queries import (
     Added,
@@ -32,7 +33,7 @@ from driftline_server.storage.refresh import refresh_summaries
 from driftline_server.storage.scoring import prepare_scores, write_scores
 from driftline_server.storage.sizes import get_totals
 from driftline_server.storage.values import micros
-from driftline_server.storage.writers import Transaction, Writer, explained
+from driftline_server.storage.writers import Transaction, Writer
 
 Answer = TypeVar("Answer")
 

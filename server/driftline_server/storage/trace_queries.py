@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, Select, case, func, select
 
 from driftline.records import Status
-from driftline_server.storage.filters import newer_than, older_than, trace_clauses, without_facet
+from driftline_server.storage.filters import check_limit, newer_than, older_than, trace_clauses, without_facet
 from driftline_server.storage.queries import (
     Count,
     Cursor,
@@ -43,7 +43,12 @@ def traces_query(wanted: TraceFilter, *, limit: int, after: Cursor | None) -> Se
 def find_traces(
     connection: Connection, wanted: TraceFilter, *, limit: int, after: Cursor | None
 ) -> TracePage:
-    """One page of the list."""
+    """One page of the list.
+
+    Raises:
+        ValueError: the limit is below 1.
+    """
+    check_limit(limit)
     rows = connection.execute(traces_query(wanted, limit=limit, after=after)).all()
     found = tuple(trace_summary_of(row) for row in rows[:limit])
     more = len(rows) > limit and bool(found)

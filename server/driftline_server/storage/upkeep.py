@@ -11,7 +11,7 @@ from driftline_server.storage.ingest import prepare, write_runs
 from driftline_server.storage.payloads import delete_frames
 from driftline_server.storage.refresh import refresh_summaries
 from driftline_server.storage.run_queries import PLACE, read_payloads
-from driftline_server.storage.statements import delete_in, select_in
+from driftline_server.storage.statements import chunks, delete_in, select_in
 from driftline_server.storage.tables import runs, traces
 from driftline_server.storage.values import micros
 from driftline_server.storage.writers import Transaction
@@ -80,13 +80,16 @@ def close_traces(
 
 
 def _running(connection: Connection, trace_ids: list[bytes], limit: int) -> list[Run]:
-    query = (
-        select(*PLACE)
-        .where(runs.c.trace_id.in_(trace_ids), runs.c.status == Status.RUNNING.value)
-        .order_by(runs.c.sort_at, runs.c.id)
-        .limit(limit)
-    )
-    return read_payloads(connection, query)
+    running: list[Run] = []
+    for chunk in chunks(trace_ids):
+        query = (
+            select(*PLACE)
+            .where(runs.c.trace_id.in_(chunk), runs.c.status == Status.RUNNING.value)
+            .order_by(runs.c.sort_at, runs.c.id)
+            .limit(limit - len(running))
+        )
+        running += read_payloads(connection, query)
+    return running
 
 
 def _mark_of(run: Run, now: datetime) -> Run:

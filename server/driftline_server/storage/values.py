@@ -10,6 +10,8 @@ MAX_KEY = 200
 """Characters of a name in a narrow column: PostgreSQL refuses index entries above 2,704 bytes. The payload
 keeps all of it."""
 MAX_PREVIEW = 160
+_JOINER = "\u200d"
+"""Holds emoji together; the one invisible character that is worth keeping."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US = 86_400_000_000
 _SECOND_US = 1_000_000
@@ -84,5 +86,8 @@ def searchable(words: str) -> str:
 
 def one_line(text: str, limit: int = MAX_PREVIEW) -> str:
     """The beginning of a text on one line, without control characters."""
-    line = " ".join(storable(text[: limit * 8]).split())
-    return cut("".join(each for each in line if each.isprintable() or each == "\u200d"), limit)
+    # More than enough is looked at, because folding white space makes text shorter.
+    line = " ".join(storable(text[: limit * 8]).split())[: limit * 2]
+    if not line.isprintable():
+        line = "".join(each for each in line if each.isprintable() or each == _JOINER)
+    return cut(line, limit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import queue
 import random
 import threading
@@ -15,12 +14,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from driftline_server.storage.errors import StoreBusyError, StoreError
+from driftline_server.storage.errors import StoreBusyError, StoreError, explained
 
 Result = TypeVar("Result")
-log = logging.getLogger(__name__)
 
 GROUP_RUNS = 4_096
 """Runs of waiting callers that share one commit."""
@@ -84,6 +81,9 @@ class Writer(Protocol):
         ...
 
 
+_Outcome = tuple[Any, BaseException | None]
+
+
 @dataclass(slots=True)
 class _Job(Generic[Result]):
     work: Work[Result]
@@ -144,16 +144,19 @@ class SqliteWriter:
                 self._weight -= weight
 
     def _commit(self, group: list[_Job[Any]]) -> None:
-        """Do each job inside a savepoint; where the transaction as a whole fails, do them one by one."""
         try:
-            outcomes = self._try(group)
-        except SQLAlchemyError as error:
+            with self._engine.connect() as connection:
+                outcomes = self._write_group(connection, group)
+        except _GroupFailedError as error:
             if len(group) > 1:
                 for job in group:
                     self._commit([job])
                 return
-            outcomes = [(None, explained(error))]
+            outcomes = [(None, explained(error.cause))]
+        except SQLAlchemyError as error:
+            outcomes = [(None, explained(error))] * len(group)
         except BaseException as error:
+            # Nobody may wait for ever, whatever went wrong; each caller raises it in a thread of its own.
             outcomes = [(None, error)] * len(group)
         for job, (result, problem) in zip(group, outcomes, strict=True):
             if problem is None:
@@ -161,22 +164,40 @@ class SqliteWriter:
             else:
                 job.future.set_exception(problem)
 
-    def _try(self, group: list[_Job[Any]]) -> list[tuple[Any, BaseException | None]]:
-        outcomes: list[tuple[Any, BaseException | None]] = []
-        with self._engine.begin() as connection:
-            for job in group:
-                savepoint = connection.begin_nested()
-                try:
-                    outcomes.append((job.work(Transaction(connection, locked=None)), None))
-                except DBAPIError:
-                    # It may have ended the whole transaction, as a full disk does.
-                    raise
-                except Exception as error:
-                    savepoint.rollback()
-                    outcomes.append((None, error))
-                else:
-                    savepoint.commit()
+    def _write_group(self, connection: Connection, group: list[_Job[Any]]) -> list[_Outcome]:
+        """Do each job inside a savepoint of one transaction.
+
+        Raises:
+            _GroupFailedError: the transaction failed as a whole; each job deserves one of its own.
+            SQLAlchemyError: no transaction could be begun, which will not be better for any single job.
+        """
+        transaction = connection.begin()
+        try:
+            outcomes = [_do(job, connection) for job in group]
+            transaction.commit()
+        except DBAPIError as error:
+            raise _GroupFailedError(error) from error
         return outcomes
+
+
+class _GroupFailedError(Exception):
+    def __init__(self, cause: DBAPIError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _do(job: _Job[Any], connection: Connection) -> _Outcome:
+    savepoint = connection.begin_nested()
+    try:
+        result = job.work(Transaction(connection, locked=None))
+    except DBAPIError:
+        # It may have ended the whole transaction, as a full disk does.
+        raise
+    except Exception as error:
+        savepoint.rollback()
+        return None, error
+    savepoint.commit()
+    return result, None
 
 
 class PostgresWriter:
@@ -215,10 +236,6 @@ class PostgresWriter:
                     return work(Transaction(connection, trace_ids))
             except MoreTracesError as error:
                 trace_ids |= error.trace_ids
-            except PoolTimeoutError as error:
-                raise StoreBusyError(
-                    "all connections to PostgreSQL are busy; try again in a second"
-                ) from error
             except DBAPIError as error:
                 if attempt == _ATTEMPTS or not _is_passing(error):
                     raise explained(error) from error
@@ -242,23 +259,3 @@ def _stripe_of(trace_id: bytes) -> int:
 
 def _is_passing(error: DBAPIError) -> bool:
     return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
-
-
-def explained(error: SQLAlchemyError) -> StoreError:
-    """What a person can do about it, in place of the statement and its parameters."""
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    for sign, remedy in _REMEDIES.items():
-        if sign in cause:
-            return StoreError(f"the database refused: {cause}; {remedy}")
-    return StoreError(f"the database refused: {cause}")
-
-
-_REMEDIES = {
-    "disk is full": "make room on its disk, then send again",
-    "No space left": "make room on its disk, then send again",
-    "readonly database": "make its file and its folder writable",
-    "database is locked": "end the other program that writes to it",
-    "disk I/O error": "look at the disk and its file system",
-    "unable to open database file": "make its folder writable",
-    "malformed": "restore the newest backup beside it",
-}
