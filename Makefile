@@ -47,10 +47,10 @@ docs: $(VENV)/.dev ## Print into docs/ what is listed from code
 	$(bin)/python docs/printing.py
 
 wheel: $(VENV)/.dev ## Build dist/*.whl and try it in an empty environment
-	$(bin)/python .ci/try_wheel.py
+	@PYTHONPATH=. $(bin)/python .ci/try_wheel.py
 
 bench: $(VENV)/.dev ## Measure, and write bench/RESULTS.md
-	$(bin)/python -m bench $(ARGS)
+	@$(bin)/python -m bench $(ARGS)
 
 clean: ## Remove what make made here
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

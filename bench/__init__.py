@@ -1,0 +1,1 @@
+"""Measures Driftline; ``make bench`` runs it and writes ``RESULTS.md``."""
