@@ -69,7 +69,7 @@ class EventTranslator(BaseCallbackHandler):
         copier = Copier()
         self._start(
             at_ns, run_id, parent_run_id, kind, name, copier, more,
-            fields={"inputs": copy_payload(inputs, copier, metadata)},
+            fields={"inputs": copy_payload(inputs, copier, metadata), **_model_said(kind, metadata)},
             prompt=prompt_of(serialized, metadata) if kind is Kind.PROMPT else None,
         )  # fmt: skip
 
@@ -349,6 +349,16 @@ class EventTranslator(BaseCallbackHandler):
         run = self._recorder.get_open(run_id.int)
         if run is not None and not run.is_repeated(name):
             run.note(at_ns, str(name), Copier().copy(data))
+
+
+def _model_said(kind: Kind, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The model behind a chain that calls itself one: LangChain's decision models."""
+    if kind is not Kind.LLM:
+        return {}
+    return {
+        "model_requested": model_requested(metadata, _NOTHING, None),
+        "provider": metadata.get("ls_provider"),
+    }
 
 
 def _mark(run: OpenRun, source: str, at_ns: int, content: Content) -> None:

@@ -67,12 +67,15 @@ def _copy_generation(generation: Any, copier: Copier) -> dict[str, Any]:
 
 
 def copy_decision(outputs: Any, copier: Copier) -> Any:
-    """Copy the usage of a decision model: a chain by its events, but charged like a model."""
+    """Copy what a decision model says of itself: a chain by its events, but charged like a model."""
     if not issubclass(type(outputs), BaseModel):
-        return None
-    return copier.copy(outputs.__dict__.get("usage"))
+        return {}
+    return copier.copy({key: outputs.__dict__.get(key) for key in ("usage", "model")})
 
 
-def facts_of_decision(usage: Any) -> Mapping[str, Any]:
+def facts_of_decision(copied: Any) -> Mapping[str, Any]:
     """The fields of a run that a decision model's answer says."""
-    return {"usage": usage_of(usage_metadata=usage, response_usage=None, result_usage=None)}
+    return {
+        "usage": usage_of(usage_metadata=copied.get("usage"), response_usage=None, result_usage=None),
+        "model_answered": model_answered(copied, {}),
+    }
