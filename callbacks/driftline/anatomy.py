@@ -28,6 +28,8 @@ class Fields:
     name: str
     read_storage: Callable[[Any], dict[str, Any]] | None
     """Gives an object's ``__dict__``."""
+    read_extra: Callable[[Any], dict[str, Any] | None] | None
+    """Gives the fields that a pydantic model was given beyond its own."""
     slots: tuple[tuple[str, Callable[[Any], Any]], ...]
     hidden: frozenset[str]
     """What the model leaves out of its own dumps and ``repr``."""
@@ -36,6 +38,9 @@ class Fields:
         """What an object holds now."""
         # A list of the items is made at once: no other thread can change the storage meanwhile.
         items = [] if self.read_storage is None else list(self.read_storage(value).items())
+        extra = None if self.read_extra is None else self.read_extra(value)
+        if extra:
+            items += list(extra.items())
         for field, read in self.slots:
             try:
                 items.append((field, read(value)))
@@ -92,10 +97,11 @@ def is_importable(kind: type[Any]) -> bool:
 def _fields_of(
     kind: type[Any], merged: Mapping[str, Any], *, wanted: Sequence[str], hidden: frozenset[str]
 ) -> Fields:
-    storage = merged.get("__dict__")
+    storage, extra = merged.get("__dict__"), merged.get("__pydantic_extra__")
     return Fields(
         name=type.__getattribute__(kind, "__qualname__"),
         read_storage=storage.__get__ if type(storage) is types.GetSetDescriptorType else None,
+        read_extra=extra.__get__ if type(extra) is types.MemberDescriptorType else None,
         slots=tuple(
             (field, merged[field].__get__)
             for field in wanted

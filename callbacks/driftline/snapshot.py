@@ -136,8 +136,10 @@ class Copier:
         self, copied: dict[str, Json], items: Iterable[tuple[Any, Any]], allowed: int, depth: int
     ) -> dict[str, Json]:
         longest = self._limits.text
+        renamed = False
         for key, item in islice(items, allowed):
-            if type(key) is not str or not key.isascii() or len(key) > LONGEST_KEY:
+            if type(key) is not str or renamed or not key.isascii() or len(key) > LONGEST_KEY:
+                renamed = True  # from here on a key may already be taken
                 key = self._key(key, copied)
             # A plain string is by far the most frequent item, so it takes no call.
             if (

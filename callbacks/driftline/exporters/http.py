@@ -133,7 +133,9 @@ class HttpExporter:
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
         for attempt in (1, 2):
-            kept_open = self._drop_line_of_parent() is not None
+            if self._line_pid != os.getpid():
+                self.close()  # of the parent process; closing it here leaves it open there
+            kept_open = self._line is not None
             try:
                 return self._exchange(body, headers)
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -157,16 +159,12 @@ class HttpExporter:
         line.connection.request("POST", target, body=body, headers={**headers, **line.headers})
         with line.connection.getresponse() as response:
             content = response.read(MAX_ANSWER_BYTES + 1)
+            if response.length and len(content) <= MAX_ANSWER_BYTES:
+                raise http.client.IncompleteRead(content, response.length)
             answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, content)
         if response.will_close or len(content) > MAX_ANSWER_BYTES:
             self.close()
         return answer
-
-    def _drop_line_of_parent(self) -> Line | None:
-        """The open line, unless it belongs to the process that this one was forked from."""
-        if self._line is not None and self._line_pid != os.getpid():
-            self._line = None
-        return self._line
 
     def _compress(self, document: bytes) -> tuple[bytes, str]:
         if len(document) < PLAIN_BELOW_BYTES:
@@ -256,6 +254,8 @@ def _said(error: Exception) -> str:
         return f"its certificate is not trusted ({error.verify_message}); set DRIFTLINE_CA_FILE"
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, http.client.IncompleteRead):
+        return "its answer broke off"
     if isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError):
         return f"it does not speak HTTP ({type(error).__name__})"
     reason = error.strerror if isinstance(error, OSError) else ""

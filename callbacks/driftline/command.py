@@ -1,0 +1,30 @@
+"""The ``driftline`` command: the server's, or where that is not installed, how to get it."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from driftline.version import __version__
+
+INSTALL = "pip install 'driftline[server]'"
+_OURS = ("driftline", "driftline_server", "driftline_evaluators")
+
+
+def main() -> int:
+    """Run the command line; gives the exit code."""
+    arguments = sys.argv[1:]
+    if arguments in (["--version"], ["-V"]):
+        print(f"driftline {__version__}")
+        return 0
+    try:
+        cli = import_module("driftline_server.cli")
+    except ModuleNotFoundError as error:
+        # Only a missing library means that the server was not installed; anything else is a fault to be seen.
+        missing = (error.name or "").partition(".")[0]
+        if missing in _OURS and error.name != "driftline_server":
+            raise
+        verb = next((each for each in arguments if not each.startswith("-")), "")
+        print(f"{f'driftline {verb}'.strip()} needs the server: {INSTALL}", file=sys.stderr)
+        return 2
+    return int(cli.main() or 0)
