@@ -103,6 +103,11 @@ class Recorder:
         """How many runs have started and not ended."""
         return len(self._open)
 
+    @property
+    def remembered_count(self) -> int:
+        """Of how many ended runs the place in their trace is remembered."""
+        return len(self._ended)
+
     def get_open(self, key: int) -> OpenRun | None:
         """The open run of a key; ``None`` where there is none."""
         return self._open.get(key)
