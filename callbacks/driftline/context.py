@@ -110,7 +110,7 @@ class context:
             prompt_version=text_of(prompt_version),
             index_version=text_of(index_version),
             tags=tuple(tags),
-            metadata=dict(metadata or {}),
+            metadata=_copied(metadata) if metadata else {},
         )
         self._tokens: list[Token[Scope]] = []
 
@@ -204,6 +204,13 @@ class context:
                     await steps.aclose()
 
         return generator
+
+
+def _copied(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    from driftline.snapshot import snapshot
+
+    copied = snapshot(dict(metadata))
+    return copied if isinstance(copied, dict) else {}
 
 
 def _reset(token: Token[Scope]) -> None:

@@ -81,7 +81,7 @@ def _carrying_submit(submit: Callable[..., Future[Any]]) -> Callable[..., Future
     return submit_carrying
 
 
-def _run_in_pool(carried: Carried, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _run_in_pool(carried: Carried, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """The thread goes on to other jobs, so what was set for this one is taken back."""
     tokens = [(variable, variable.set(value)) for variable, value in carried]
     try:

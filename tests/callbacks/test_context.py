@@ -1,0 +1,208 @@
+"""Business facts that travel with the code."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextvars import copy_context
+
+import pytest
+
+import driftline
+from driftline.context import NOTHING_SAID, Scope, current_scope, overlay
+from driftline.records import Prompt
+
+
+def user() -> str | None:
+    return current_scope().user_id
+
+
+def test_a_block_holds_for_what_is_inside_and_for_nothing_else() -> None:
+    assert current_scope() is NOTHING_SAID
+    with driftline.context(user_id="u-1"):
+        assert user() == "u-1"
+    assert current_scope() is NOTHING_SAID
+
+
+def test_an_inner_block_adds_and_wins() -> None:
+    with driftline.context(user_id="u-1", feature="terms", tags=["a"], metadata={"x": 1, "y": 1}):
+        with driftline.context(user_id="u-2", tags=["b", "a"], metadata={"y": 2}) as scope:
+            assert (scope.user_id, scope.feature) == ("u-2", "terms")
+            assert (scope.tags, scope.metadata) == (("a", "b"), {"x": 1, "y": 2})
+        assert current_scope().tags == ("a",)
+
+
+def test_a_block_ends_also_when_it_breaks() -> None:
+    with pytest.raises(ValueError, match="broken"), driftline.context(user_id="u-1"):
+        raise ValueError("broken")
+    assert user() is None
+
+
+def test_the_same_block_can_be_entered_again_and_within_itself() -> None:
+    block = driftline.context(user_id="u-1")
+    with block, block:
+        assert user() == "u-1"
+    with block:
+        assert user() == "u-1"
+    assert user() is None
+
+
+def test_values_become_texts_and_what_is_empty_is_not_said() -> None:
+    with driftline.context(user_id=42, session_id="", prompt_version=3) as scope:
+        assert (scope.user_id, scope.session_id) == ("42", None)
+        assert scope.prompt == Prompt(version="3")
+
+
+def test_a_misspelt_field_is_refused() -> None:
+    with pytest.raises(TypeError, match="userid"):
+        driftline.context(userid="u-1")  # type: ignore[call-arg]
+
+
+def test_metadata_that_changes_afterwards_is_kept_as_it_was() -> None:
+    metadata = {"list": [1]}
+    with driftline.context(metadata=metadata) as scope:
+        metadata["list"].append(2)
+        assert scope.metadata == {"list": [1]}
+
+
+def test_it_decorates_functions() -> None:
+    @driftline.context(user_id="u-1")
+    def work(depth: int) -> list[str | None]:
+        """Do it."""
+        return [user(), *(work(depth - 1) if depth else [])]
+
+    assert work(2) == ["u-1"] * 3
+    assert work.__doc__ == "Do it."
+    assert user() is None
+
+
+def test_it_decorates_coroutines_that_run_at_once() -> None:
+    both = 0
+
+    @driftline.context(user_id="u-1")
+    async def work() -> str | None:
+        nonlocal both
+        both += 1
+        while both < 2:
+            await asyncio.sleep(0)
+        return user()
+
+    async def main() -> None:
+        assert await asyncio.gather(work(), work()) == ["u-1", "u-1"]
+        assert user() is None
+
+    asyncio.run(main())
+
+
+def test_a_decorated_generator_does_not_leak_into_its_reader() -> None:
+    ended: list[str | None] = []
+
+    @driftline.context(user_id="u-1")
+    def numbers() -> Iterator[tuple[int, str | None]]:
+        try:
+            for n in range(3):
+                yield n, user()
+        finally:
+            ended.append(user())
+
+    steps = numbers()
+    assert next(steps) == (0, "u-1")
+    assert user() is None
+    assert list(steps) == [(1, "u-1"), (2, "u-1")]
+    assert ended == ["u-1"]
+
+
+def test_a_decorated_generator_is_still_a_generator() -> None:
+    @driftline.context(user_id="u-1")
+    def echo() -> Iterator[object]:
+        heard: object = None
+        while heard != "stop":
+            try:
+                heard = yield heard
+            except KeyError:
+                heard = "caught"
+        return "the end"
+
+    steps = echo()
+    assert next(steps) is None
+    assert steps.send("a") == "a"  # type: ignore[attr-defined]
+    assert steps.throw(KeyError()) == "caught"  # type: ignore[attr-defined]
+    with pytest.raises(StopIteration, match="the end"):
+        steps.send("stop")  # type: ignore[attr-defined]
+
+
+def test_a_decorated_asynchronous_generator_does_not_leak_either() -> None:
+    ended: list[str | None] = []
+
+    @driftline.context(user_id="u-1")
+    async def numbers() -> AsyncIterator[tuple[int, str | None]]:
+        try:
+            for n in range(3):
+                yield n, user()
+        finally:
+            ended.append(user())
+
+    async def main() -> None:
+        steps = numbers()
+        assert await anext(steps) == (0, "u-1")
+        assert user() is None
+        await steps.aclose()  # type: ignore[attr-defined]
+        assert [each async for each in numbers()] == [(0, "u-1"), (1, "u-1"), (2, "u-1")]
+
+    asyncio.run(main())
+    assert ended == ["u-1", "u-1"]
+
+
+def test_a_block_in_an_asynchronous_generator_that_the_loop_closes_raises_nothing() -> None:
+    async def stream() -> AsyncIterator[int]:
+        with driftline.context(user_id="u-1"):
+            yield 1
+            yield 2
+
+    async def main() -> None:
+        async for _ in stream():
+            break
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert user() is None
+
+
+def test_tasks_inherit_it_and_keep_their_own() -> None:
+    async def inner(name: str) -> str | None:
+        with driftline.context(user_id=name):
+            await asyncio.sleep(0)
+            return user()
+
+    async def main() -> None:
+        with driftline.context(user_id="u-0"):
+            assert await asyncio.gather(inner("u-1"), inner("u-2")) == ["u-1", "u-2"]
+            assert await asyncio.create_task(asyncio.to_thread(user)) == "u-0"
+
+    asyncio.run(main())
+
+
+def test_a_context_that_was_copied_keeps_it() -> None:
+    with driftline.context(user_id="u-1"):
+        copied = copy_context()
+    assert copied.run(user) == "u-1"
+
+
+def test_laying_nothing_over_something_changes_nothing() -> None:
+    said = Scope(user_id="u-1")
+    assert overlay(said, NOTHING_SAID) is said
+    assert overlay(NOTHING_SAID, said) is said
+    assert overlay(said, Scope(user_id=None)) is said
+
+
+def test_it_needs_no_framework() -> None:
+    code = (
+        "import driftline, sys; driftline.context; "
+        "print([name for name in sys.modules if name.startswith('langchain')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
