@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from driftline.records import Kind, Provenance, Run, RunError
+from driftline.records import DEFAULT_PROJECT, Kind, Provenance, Run, RunError
 from driftline_server.storage.previews import answered_by, asked_of
 from driftline_server.storage.values import (
     MAX_PREVIEW,
@@ -68,7 +68,7 @@ def facts_of(run: Run, *, heard_at: int) -> RunFacts:
         id=id_bytes(run.id),
         trace_id=id_bytes(run.trace_id),
         parent_id=None if run.parent_id is None else id_bytes(run.parent_id),
-        project=key_text(run.project),
+        project=key_text(run.project or DEFAULT_PROJECT),
         name=key_text(run.name),
         kind=run.kind.value,
         status=run.status.value,

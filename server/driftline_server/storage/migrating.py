@@ -50,7 +50,8 @@ def migrate(
     if head is None:
         raise StoreError(f"there are no migrations in {migrations}: install driftline-server again")
     try:
-        with engines.write.begin() as connection:
+        # A reader looks first, so that a database which is refused stays as it is to the last byte.
+        with engines.read.begin() as connection:
             before = _version_of(connection)
             _check(before, script, connection)
         if before == head:

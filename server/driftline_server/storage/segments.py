@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from driftline.records import Kind, Status
 from driftline_server.storage.facts import RunFacts, end_us
@@ -13,16 +14,33 @@ from driftline_server.storage.queries import Segment
 MAX_SEGMENTS = 16
 _MAX_RUNS = 2_000
 """The longest runs of a trace decide its picture; shorter ones could not be seen in it."""
-_INVISIBLE = 1 / 200
-"""The part of the whole below which a stretch is drawn with its neighbour."""
+_FEW_ENOUGH = 128
+"""Stretches that may be weighed against each other pair by pair."""
+_Label = tuple[str, str]
+"""The kind and the status of a run."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Stretch:
-    kind: str
-    status: str
     start_us: float
     end_us: float
+    shares: Mapping[_Label, float]
+    """How much of it each kind of run paced."""
+
+    @property
+    def label(self) -> _Label:
+        return max(self.shares, key=lambda label: (self.shares[label], label))
+
+    @property
+    def mislabelled_us(self) -> float:
+        """The time that is drawn as something else than it was."""
+        return sum(self.shares.values()) - self.shares[self.label]
+
+    def joined_with(self, later: _Stretch) -> _Stretch:
+        shares = dict(self.shares)
+        for label, share in later.shares.items():
+            shares[label] = shares.get(label, 0.0) + share
+        return _Stretch(self.start_us, later.end_us, shares)
 
 
 def segments_of(runs: Sequence[RunFacts], *, start_us: int) -> tuple[Segment, ...]:
@@ -36,15 +54,15 @@ def segments_of(runs: Sequence[RunFacts], *, start_us: int) -> tuple[Segment, ..
         timed = sorted(timed, key=lambda run: (-(run.duration_ms or 0.0), run.id))[:_MAX_RUNS]
     if not timed:
         return ()
-    stretches = _joined(sorted(_paced_by(timed), key=lambda each: each.start_us))
+    stretches = sorted(_paced_by(timed), key=lambda each: each.start_us)
     return tuple(
         Segment(
-            kind=Kind(each.kind),
+            kind=Kind(each.label[0]),
             start_ms=round((each.start_us - start_us) / 1000, 3),
             duration_ms=round((each.end_us - each.start_us) / 1000, 3),
-            status=Status(each.status),
+            status=Status(each.label[1]),
         )
-        for each in _few(stretches)
+        for each in _few(_alike_joined(stretches))
     )
 
 
@@ -71,43 +89,50 @@ def _paced_by(timed: Sequence[RunFacts]) -> Iterator[_Stretch]:
                 continue
             seen.add(child.id)
             if child_end < cursor and owner is not None:
-                yield _Stretch(owner.kind, owner.status, child_end, cursor)
+                yield _stretch(owner, child_end, cursor)
             waiting.append((child, children.get(child.id, []), child_start, child_end))
             cursor = child_start
         if cursor > start and owner is not None:
-            yield _Stretch(owner.kind, owner.status, start, cursor)
+            yield _stretch(owner, start, cursor)
 
 
-def _joined(stretches: Sequence[_Stretch]) -> list[_Stretch]:
+def _stretch(owner: RunFacts, start_us: float, end_us: float) -> _Stretch:
+    return _Stretch(start_us, end_us, {(owner.kind, owner.status): end_us - start_us})
+
+
+def _alike_joined(stretches: Iterable[_Stretch]) -> list[_Stretch]:
     joined: list[_Stretch] = []
     for each in stretches:
-        last = joined[-1] if joined else None
-        if (
-            last is not None
-            and (last.kind, last.status) == (each.kind, each.status)
-            and last.end_us == each.start_us
-        ):
-            last.end_us = each.end_us
+        if joined and joined[-1].label == each.label and joined[-1].end_us == each.start_us:
+            joined[-1] = joined[-1].joined_with(each)
         else:
             joined.append(each)
     return joined
 
 
 def _few(stretches: list[_Stretch]) -> list[_Stretch]:
-    whole = stretches[-1].end_us - stretches[0].start_us if stretches else 0.0
-    visible: list[_Stretch] = []
+    """Join neighbours until few are left, with as little time mislabelled as can be."""
+    limit_us = (stretches[-1].end_us - stretches[0].start_us) / 1024 if stretches else 0.0
+    while len(stretches) > _FEW_ENOUGH:
+        stretches = _short_joined(stretches, limit_us)
+        limit_us *= 2
+    while len(stretches) > MAX_SEGMENTS:
+        pairs = [one.joined_with(other) for one, other in pairwise(stretches)]
+        index = min(range(len(pairs)), key=lambda index: _loss(pairs[index], *stretches[index : index + 2]))
+        stretches = [*stretches[:index], pairs[index], *stretches[index + 2 :]]
+    return _alike_joined(stretches)
+
+
+def _short_joined(stretches: Iterable[_Stretch], limit_us: float) -> list[_Stretch]:
+    joined: list[_Stretch] = []
     for each in stretches:
-        if visible and each.end_us - each.start_us < whole * _INVISIBLE:
-            visible[-1].end_us = each.end_us
+        if joined and each.end_us - joined[-1].start_us <= limit_us:
+            joined[-1] = joined[-1].joined_with(each)
         else:
-            visible.append(each)
-    visible = _joined(visible)
-    while len(visible) > MAX_SEGMENTS:
-        shortest = min(range(len(visible)), key=lambda index: visible[index].end_us - visible[index].start_us)
-        gone = visible.pop(shortest)
-        if shortest > 0:
-            visible[shortest - 1].end_us = gone.end_us
-        else:
-            visible[0].start_us = gone.start_us
-        visible = _joined(visible)
-    return visible
+            joined.append(each)
+    return joined
+
+
+def _loss(pair: _Stretch, one: _Stretch, other: _Stretch) -> tuple[float, float]:
+    """What joining costs; between equals the shorter pair goes first, so that no stretch swallows all."""
+    return pair.mislabelled_us - one.mislabelled_us - other.mislabelled_us, pair.end_us - pair.start_us

@@ -90,4 +90,4 @@ def one_line(text: str, limit: int = MAX_PREVIEW) -> str:
     line = " ".join(storable(text[: limit * 8]).split())[: limit * 2]
     if not line.isprintable():
         line = "".join(each for each in line if each.isprintable() or each == _JOINER)
-    return cut(line, limit)
+    return cut(line, limit).strip()

@@ -96,7 +96,7 @@ class SqliteWriter:
 
     def __init__(self, engine: Engine, *, waiting_runs: int) -> None:
         self._engine = engine
-        self._waiting_runs = waiting_runs
+        self._bound = waiting_runs
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._weight = 0
         self._lock = threading.Lock()
@@ -104,13 +104,24 @@ class SqliteWriter:
         self._thread = threading.Thread(target=self._work_on, name="driftline-writer", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting_runs(self) -> int:
+        """How many runs were accepted and not yet answered."""
+        with self._lock:
+            return self._weight
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no more is accepted."""
+        return self._closed
+
     def write(self, work: Work[Result], *, trace_ids: Iterable[bytes] = (), weight: int = 1) -> Result:
         job = _Job(work, weight)
         with self._lock:
             if self._closed:
                 raise StoreError("the store is closed")
             # A batch larger than the whole bound is taken when nothing else waits.
-            if self._weight and weight and self._weight + weight > self._waiting_runs:
+            if self._weight and weight and self._weight + weight > self._bound:
                 raise StoreBusyError(
                     f"{self._weight:,} runs are waiting to be written; try again in a second"
                 )
@@ -140,8 +151,6 @@ class SqliteWriter:
             closing = job is None
             if group:
                 self._commit(group)
-            with self._lock:
-                self._weight -= weight
 
     def _commit(self, group: list[_Job[Any]]) -> None:
         try:
@@ -158,6 +167,8 @@ class SqliteWriter:
         except BaseException as error:
             # Nobody may wait for ever, whatever went wrong; each caller raises it in a thread of its own.
             outcomes = [(None, error)] * len(group)
+        with self._lock:
+            self._weight -= sum(job.weight for job in group)
         for job, (result, problem) in zip(group, outcomes, strict=True):
             if problem is None:
                 job.future.set_result(result)
@@ -208,6 +219,11 @@ class PostgresWriter:
         self._lock = threading.Condition()
         self._active = 0
         self._closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no more is accepted."""
+        return self._closed
 
     def write(self, work: Work[Result], *, trace_ids: Iterable[bytes] = (), weight: int = 1) -> Result:
         with self._lock:

@@ -1,0 +1,139 @@
+"""A few words tell what a run was asked and what it answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from contracts.records import a_run, said
+from contracts.strategies import runs
+from hypothesis import given
+
+from driftline.records import Document, Kind, Message, Part, Run, ToolCall
+from driftline_server.storage.facts import facts_of, preview_of
+from driftline_server.storage.previews import answered_by, asked_of, call_line
+from driftline_server.storage.values import MAX_PREVIEW
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        (None, ""),
+        ("What is  EBITDA?", "What is EBITDA?"),
+        ({"question": "What is EBITDA?", "context": "long"}, "What is EBITDA?"),
+        ({"query": "EBITDA"}, "EBITDA"),
+        ({"input": {"question": "nested"}}, "nested"),
+        ({"company": "ACME"}, "ACME"),
+        ({"company": "ACME", "year": 2024, "final": True}, 'company: "ACME", year: 2024, final: true'),
+        ({"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]}, "Hi"),
+        ({"messages": [["user", "Hi"], ["assistant", "Hello"]]}, "Hi"),
+        ({"messages": [{"type": "human", "content": [{"type": "text", "text": "Look"}, {"type": "image"}]}]},
+         "Look"),
+        ([{"type": "human", "content": "1"}, {"type": "ai", "content": "x"}, ["user", "2"]],
+         "2"),
+        ({"messages": [{"type": "constructor", "id": ["lc", "HumanMessage"], "kwargs": {"content": "Hi"}}]},
+         "Hi"),
+        ({"messages": [{"role": "user", "content": ""}], "question": "here"}, "here"),
+        (["a", "b"], "b"),
+        ([], ""),
+        ({}, ""),
+        (42, "42"),
+        ({"question": ""}, 'question: ""'),
+    ],
+)  # fmt: skip
+def test_the_question_is_found_where_frameworks_put_it(inputs: Any, words: str) -> None:
+    assert asked_of(a_run(inputs=inputs)) == words
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        (None, ""),
+        ("Earnings.", "Earnings."),
+        ({"answer": "Earnings.", "context": ["…"]}, "Earnings."),
+        ({"output": "Earnings."}, "Earnings."),
+        ({"content": "Earnings.", "type": "ai", "id": "x"}, "Earnings."),
+        ({"content": [{"type": "text", "text": "Earnings"}, {"type": "text", "text": "up."}], "role": "ai"},
+         "Earnings up."),
+        ({"messages": [{"type": "human", "content": "Q"}, {"type": "ai", "content": "A"}]}, "A"),
+        ({"summary": "Short."}, "Short."),
+        ({"rate": 1.5, "unit": None}, "rate: 1.5, unit: null"),
+        ([{"page_content": "a passage", "metadata": {}}], "a passage"),
+        (True, "true"),
+    ],
+)  # fmt: skip
+def test_the_answer_is_found_where_frameworks_put_it(outputs: Any, words: str) -> None:
+    assert answered_by(a_run(outputs=outputs)) == words
+
+
+def test_a_model_was_asked_what_the_user_said_last() -> None:
+    messages = (
+        said("system", "Be brief."),
+        said("user", "first"),
+        said("assistant", "x"),
+        said("user", "last"),
+    )
+    assert asked_of(a_run(kind=Kind.LLM, messages=messages)) == "last"
+    assert asked_of(a_run(kind=Kind.LLM, messages=messages[:1])) == "Be brief."
+
+
+def test_a_model_answers_in_words_or_calls() -> None:
+    call = Message(
+        role="assistant",
+        tool_calls=(ToolCall(name="fx_rate", arguments={"currency": "EUR"}), ToolCall(name="now")),
+    )
+    assert answered_by(a_run(kind=Kind.LLM, answers=(call,))) == 'fx_rate(currency="EUR"), now()'
+    spoken = Message(
+        role="assistant", parts=(Part(type="reasoning", text="hm"), Part(type="text", text="Yes."))
+    )
+    assert answered_by(a_run(kind=Kind.LLM, answers=(spoken,))) == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"to": "EUR", "amount": 2.5, "exact": True, "on": None},
+         'fx(to="EUR", amount=2.5, exact=true, on=null)'),
+        ({"of": ["a", {"b": [1, [2]]}]}, 'fx(of=["a", {b: […]}])'),
+        ("free text", 'fx("free text")'),
+        ('quo"ted\\', 'fx("quo\\"ted\\\\")'),
+        (None, "fx()"),
+        (10**400, "fx(…)"),
+    ],
+)  # fmt: skip
+def test_a_call_is_written_as_one_would_write_it(arguments: Any, line: str) -> None:
+    assert call_line("fx", arguments) == line
+
+
+@pytest.mark.parametrize(
+    ("run", "preview"),
+    [
+        (a_run(kind=Kind.RETRIEVER, inputs="EBITDA", documents=(Document(text="x"),)), "EBITDA"),
+        (a_run(kind=Kind.RETRIEVER, documents=(Document(text="x"), Document(text="y"))), "2 documents"),
+        (a_run(kind=Kind.TOOL, name="fx_rate", inputs={"to": "EUR"}, outputs="1.08"), 'fx_rate(to="EUR")'),
+        (a_run(kind=Kind.LLM, messages=(said("user", "Q"),), answers=(said("assistant", "A"),)), "A"),
+        (a_run(kind=Kind.PROMPT, inputs={"question": "Q"}, outputs="filled in"), "filled in"),
+        (a_run(inputs="Q"), "Q"),
+        (a_run(), ""),
+    ],
+)  # fmt: skip
+def test_a_preview_tells_a_run_from_its_siblings(run: Run, preview: str) -> None:
+    assert preview_of(facts_of(run, heard_at=0)) == preview
+
+
+@given(runs())
+def test_any_run_has_short_words(run: Run) -> None:
+    for words in (asked_of(run), answered_by(run), preview_of(facts_of(run, heard_at=0))):
+        assert len(words) <= MAX_PREVIEW
+        assert "\n" not in words
+
+
+def test_a_text_of_megabytes_costs_no_more_than_its_beginning() -> None:
+    assert asked_of(a_run(inputs="word " * 1_000_000)).startswith("word word")
+
+
+def test_deep_nesting_ends() -> None:
+    nested: Any = "deep"
+    for _ in range(60):
+        nested = {"input": nested}
+    assert len(asked_of(a_run(inputs=nested))) <= MAX_PREVIEW
