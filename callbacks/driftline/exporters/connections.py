@@ -40,6 +40,13 @@ class Line:
         """Hang up."""
         self.connection.close()
 
+    def abandon(self) -> None:
+        """Let go of it in a forked child, whose parent goes on using it.
+
+        Only the socket is closed. The reader of the answer may be locked by a thread that the child lacks.
+        """
+        self.socket.close()
+
 
 def open_line(url: SplitResult, *, timeout_s: float, trust: Trust, environ: Mapping[str, str]) -> Line:
     """Connect to the server of an address.

@@ -133,8 +133,9 @@ class HttpExporter:
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
         for attempt in (1, 2):
-            if self._line_pid != os.getpid():
-                self.close()  # of the parent process; closing it here leaves it open there
+            if self._line is not None and self._line_pid != os.getpid():
+                self._line.abandon()
+                self._line = None
             kept_open = self._line is not None
             try:
                 return self._exchange(body, headers)
