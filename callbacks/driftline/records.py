@@ -16,6 +16,9 @@ from typing import TypeAlias
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = Mapping[str, Json]
 
+DEFAULT_PROJECT = "default"
+"""Where a trace belongs whose runs name no project."""
+
 
 class Kind(StrEnum):
     """What a run does."""
@@ -174,7 +177,7 @@ class Cost:
     cache_read_micro_usd: int | None = None
     cache_write_micro_usd: int | None = None
     price_source: str = ""
-    """``catalog``, ``override`` or ``reported``."""
+    """``catalog``, ``override``, ``reported``, or ``cache`` where the application's own cache answered."""
     price_version: str = ""
     """Which edition of the prices: the catalogue's version, or the date of the override."""
     extra: JsonObject = field(default_factory=dict)

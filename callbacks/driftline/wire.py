@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from driftline.codec import decode_record, encode_record
+from driftline.codec import clean_text, decode_record, encode_record
 from driftline.errors import WireError, WireVersionError
 from driftline.merging import worked_out
 from driftline.records import Run, Score, Status
@@ -165,7 +165,7 @@ def _decode_items(
             decoded.append(decode(item, f"{key}[{index}]"))
         except WireError as error:
             sent_id = item.get("id") if isinstance(item, dict) else None
-            shown_id = sent_id[:100] if isinstance(sent_id, str) else None
+            shown_id = clean_text(sent_id[:100]) if isinstance(sent_id, str) else None
             problems.append(Problem(index=index, id=shown_id, field=error.field, problem=error.problem))
     return tuple(decoded)
 

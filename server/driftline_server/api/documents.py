@@ -9,9 +9,8 @@ from enum import StrEnum
 from typing import Any, TypedDict, cast
 
 from driftline.codec import plan_of
-from driftline.records import Run, Score
+from driftline.records import DEFAULT_PROJECT, Run, Score
 from driftline_server.operations.cursors import write_cursor
-from driftline_server.operations.ingest import DEFAULT_PROJECT
 from driftline_server.operations.traces import Trace
 from driftline_server.storage.queries import Project, RunPage, RunSummary, TracePage, TraceSummary
 
@@ -175,7 +174,7 @@ def trace_document(trace: TraceSummary) -> TraceDocument:
     known = [count for count in (trace.input_tokens, trace.output_tokens) if count is not None]
     return {
         "trace_id": trace.trace_id,
-        "project": trace.project or DEFAULT_PROJECT,
+        "project": trace.project,
         "name": trace.name,
         "status": trace.status.value,
         "started_at": iso(trace.started_at),
@@ -229,7 +228,7 @@ def run_document(run: RunSummary) -> RunDocument:
         "id": run.id,
         "trace_id": run.trace_id,
         "parent_id": run.parent_id,
-        "project": run.project or DEFAULT_PROJECT,
+        "project": run.project,
         "name": run.name,
         "kind": run.kind.value,
         "status": run.status.value,

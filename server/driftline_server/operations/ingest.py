@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from driftline.records import Run, Score
+from driftline.records import DEFAULT_PROJECT, Run, Score
 from driftline.wire import Batch
 from driftline_server.operations.services import Services
 from driftline_server.storage.queries import Added
-
-DEFAULT_PROJECT = "default"
-"""Where runs belong that name no project."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,14 @@ from flask.testing import FlaskClient
 
 from driftline.records import Kind, Run, Score, Usage
 from driftline.wire import decode_run, encode_batch, encode_run
+from driftline_server.settings import Settings
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings for each engine."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    return Settings(data=tmp_path, database_url=url)
 
 
 def send(client: FlaskClient, document: Any, path: str = "/api/v1/runs") -> Any:

@@ -153,6 +153,15 @@ def test_an_id_may_be_spelt_as_a_uuid(client: FlaskClient, runs: dict[str, Run])
     assert client.get(f"/api/v1/traces/{spelt}").get_json()["trace_id"] == plain
 
 
+def test_runs_that_name_no_project_are_found_in_the_default_one(client: FlaskClient) -> None:
+    run = a_run(project="")
+    client.post("/api/v1/runs", json=encode_batch([run]))
+    [trace] = client.get("/api/v1/traces?project=default").get_json()["traces"]
+    [listed] = client.get("/api/v1/runs?project=default").get_json()["runs"]
+    assert (trace["trace_id"], trace["project"]) == (run.id, "default")
+    assert (listed["id"], listed["project"]) == (run.id, "default")
+
+
 @pytest.mark.parametrize("path", ["traces", "runs"])
 @pytest.mark.parametrize("sent", [an_id(404), "nothing", "%00", "a" * 33, "é" * 32])
 def test_what_is_not_there_is_404_in_json(client: FlaskClient, path: str, sent: str) -> None:
