@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from types import TracebackType
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from markupsafe import escape
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as AnyResponse
 
 from driftline_server import api, security
-from driftline_server.doors import EXTENSION, RefusedRequest
+from driftline_server.doors import EXTENSION, RefusedRequest, request_id
 from driftline_server.operations.services import Services
+from driftline_server.storage.errors import StoreError
 
 logger = logging.getLogger(__name__)
 ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
@@ -27,16 +27,23 @@ class DriftlineApp(Flask):
         """Errors of the API are JSON, whatever the pages register for theirs."""
         if error.code is None or not request.path.startswith(api.PREFIXES):
             return super().handle_http_exception(error)
-        return api.error_answer(error, request_id=_request_id() if error.code >= 500 else "")
+        return api.error_answer(error, request_id=request_id() if error.code >= 500 else "")
 
     def handle_exception(self, error: Exception) -> Response:
         """A fault of ours: logged once under an id, and the sender learns the id only."""
-        request_id = _request_id()
-        logger.error("request %s failed: %s %s", request_id, request.method, request.path, exc_info=error)
+        known_as = request_id()
+        logger.error("request %s failed: %s %s", known_as, request.method, request.path, exc_info=error)
         unexpected = InternalServerError(original_exception=error)
-        unexpected.description = f"something went wrong here; the log says more about request {request_id}"
+        unexpected.description = f"something went wrong here; the log says more about request {known_as}"
         answer = self.handle_http_exception(unexpected)
         return self.finalize_request(answer, from_error_handler=True)
+
+    def handle_user_exception(self, error: Exception) -> Any:
+        """A store that cannot answer now is no fault of the request: a program may ask again."""
+        if isinstance(error, StoreError) and request.path.startswith(api.PREFIXES):
+            logger.error("request %s failed: %s", request_id(), error)
+            return self.handle_http_exception(api.refuse_for_store(error))
+        return super().handle_user_exception(error)
 
 
 def create_app(services: Services) -> Flask:
@@ -73,10 +80,3 @@ def _plain_page(error: HTTPException) -> AnyResponse:
     )
     headers = error.extra_headers if isinstance(error, RefusedRequest) else ()
     return Response(body, status=error.code, headers=list(headers), mimetype="text/html")
-
-
-def _request_id() -> str:
-    if "request_id" not in g:
-        g.request_id = secrets.token_hex(6)
-    request_id: str = g.request_id
-    return request_id

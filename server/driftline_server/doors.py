@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import cast
 
-from flask import current_app
+from flask import current_app, g
 from werkzeug.exceptions import HTTPException
 
 from driftline_server.operations.services import Services
@@ -35,6 +36,14 @@ class RefusedRequest(HTTPException):
         self.extra_headers = headers
         if retry_after_s is not None:
             self.extra_headers += (("Retry-After", str(retry_after_s)),)
+
+
+def request_id() -> str:
+    """The name of the current request: where a fault is ours, its sender and our log learn the same one."""
+    if "request_id" not in g:
+        g.request_id = secrets.token_hex(6)
+    known: str = g.request_id
+    return known
 
 
 def services() -> Services:

@@ -49,10 +49,10 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda url: None
     log_to_stderr(settings)
     stopping = threading.Event()
     with ExitStack() as stack:
-        server = stack.enter_context(running(settings))
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.getsignal(number))
             signal.signal(number, _stopper(stopping))
+        server = stack.enter_context(running(settings))
         threading.Thread(
             target=_announce, args=(server, on_ready, stopping), name="driftline-ready", daemon=True
         ).start()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 
 from driftline_server.api import description, health, ingest, reading
-from driftline_server.api.answers import error_answer
+from driftline_server.api.answers import error_answer, refuse_for_store
 from driftline_server.api.bodies import BodyReader
 from driftline_server.api.endpoints import Endpoint, register
 from driftline_server.settings import Settings
 
-__all__ = ["ENDPOINTS", "PREFIXES", "blueprint", "error_answer", "prepare"]
+__all__ = ["ENDPOINTS", "PREFIXES", "blueprint", "error_answer", "prepare", "refuse_for_store"]
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *ingest.ENDPOINTS,

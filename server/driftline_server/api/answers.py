@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NotRequired, TypedDict
 
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from driftline_server.doors import RefusedRequest
+from driftline_server.storage.errors import StoreBusyError, StoreError
+
+_STORE_BACK_S = 5
+"""After so long it is worth asking a store again that did not answer."""
 
 
 class ErrorDocument(TypedDict):
@@ -56,6 +61,15 @@ def error_answer(error: HTTPException, *, request_id: str = "") -> Response:
     elif error.code == 405:
         answer.headers.extend((name, value) for name, value in error.get_headers() if name.lower() == "allow")
     return answer
+
+
+def refuse_for_store(error: StoreError) -> RefusedRequest:
+    """A request that the store could not serve now: too much at once is 429, anything else 503."""
+    remedy = "send the request again later; nothing of it was kept"
+    if isinstance(error, StoreBusyError):
+        wait_s = max(1, math.ceil(error.retry_after_s))
+        return RefusedRequest(429, str(error), remedy=remedy, retry_after_s=wait_s)
+    return RefusedRequest(503, "the store does not answer", remedy=remedy, retry_after_s=_STORE_BACK_S)
 
 
 def _problem_of(error: HTTPException) -> str:

@@ -16,7 +16,7 @@ from driftline_server.api.ingest import IngestedDocument
 from driftline_server.api.schemas import Schema, Schemas
 
 DESCRIBED = "driftline_endpoints"
-_ALWAYS = (400, 401, 403, 421, 422, 500)
+_ALWAYS = (400, 401, 403, 421, 422, 500, 503)
 """Errors that every address may answer with: a wrong host, site, key or parameter, a fault of ours."""
 _MEANINGS = {
     400: "The request is malformed.",

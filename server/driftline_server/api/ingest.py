@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any, NotRequired, TypedDict
 
@@ -15,7 +14,6 @@ from driftline_server.api.bodies import BodyReader
 from driftline_server.api.endpoints import Asked, Endpoint
 from driftline_server.doors import RefusedRequest, services
 from driftline_server.operations.ingest import ingest_batch
-from driftline_server.storage.errors import StoreBusyError
 
 READER = "driftline_body_reader"
 
@@ -62,7 +60,7 @@ ENDPOINTS = (
         view=add_runs,
         answer=IngestedDocument,
         takes="runs",
-        statuses=(400, 413, 415, 429, 503),
+        statuses=(413, 415, 429),
     ),
     Endpoint(
         method="POST",
@@ -72,7 +70,7 @@ ENDPOINTS = (
         view=add_scores,
         answer=IngestedDocument,
         takes="scores",
-        statuses=(400, 413, 415, 429, 503),
+        statuses=(413, 415, 429),
     ),
 )
 
@@ -89,15 +87,7 @@ def _add(expected: str) -> Response:
 
 
 def _store(batch: Batch) -> Response:
-    try:
-        ingested = ingest_batch(services(), batch)
-    except StoreBusyError as error:
-        raise RefusedRequest(
-            429,
-            str(error),
-            remedy="send the batch again later; nothing of it was kept",
-            retry_after_s=max(1, math.ceil(error.retry_after_s)),
-        ) from error
+    ingested = ingest_batch(services(), batch)
     problems: list[Any] = [asdict(problem) for problem in batch.problems]
     document: IngestedDocument = {
         "accepted": ingested.accepted,
