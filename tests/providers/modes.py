@@ -64,6 +64,7 @@ STREAMED: tuple[Mode, ...] = (
 )
 """The provider is asked for a stream."""
 ALL = (*WHOLE, *STREAMED)
+V3 = (stream_events_v3, astream_events_v3)
 QUIET = [
     pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning"),
     pytest.mark.filterwarnings("ignore::langchain_core._api.deprecation.LangChainDeprecationWarning"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda
 from stand_ins.provider import Answer, Failure, Provider, Silence, Tokens
 
 from driftline.records import Kind, Status
@@ -77,6 +78,21 @@ def test_the_key_is_in_no_run(maker: str, provider: Provider, models: Models, re
     sent = written(recording)
     assert len(recording.model_runs()) == 3
     assert not [each for each in (provider.key, "sk-wr0ng-key", "hunter2-header") if each in sent]
+
+
+@pytest.mark.parametrize("maker", ["openai", "responses"])
+@modes.over((modes.invoke, modes.stream, modes.ainvoke, modes.astream))
+def test_headers_that_the_client_hands_over_stay_at_home(
+    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    """With ``include_response_headers`` the message itself carries cookies through all of the chain."""
+    provider.script(Answer())
+    model = models.make(maker, include_response_headers=True)
+    drive(mode, model | RunnableLambda(lambda message: [message]), QUESTION)
+    sent = written(recording)
+    assert len(recording.runs()) == 3
+    assert provider.cookie not in sent
+    assert not [name for name in HEADERS if name in sent]
 
 
 @EVERYONE

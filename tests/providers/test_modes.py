@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
-from stand_ins.provider import Answer, Provider, Reasoning, Text, Tokens
+from stand_ins.provider import Answer, Provider, Reasoning, Refusal, Text, Tokens
 
 from driftline.records import Kind, Part, Provenance, Status
 from providers import modes
@@ -37,6 +38,50 @@ def test_usage_is_the_same_in_every_mode(
     # Chat completions do not say what was written to their cache.
     assert usage.cache_write_tokens == (None if maker == "openai" else 30)
     assert not usage.from_cache
+
+
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+@pytest.mark.parametrize("maker", ["openai", "responses"])
+@modes.over((modes.invoke, modes.stream, modes.astream_events_v3))
+def test_another_service_tier_counts_the_same_tokens(
+    maker: str,
+    tier: str,
+    mode: Mode,
+    provider: Provider,
+    models: Models,
+    recording: Recording,
+    drive: Drive,
+) -> None:
+    """LangChain renames the details of these tiers, such as ``flex_cache_read``."""
+    provider.script(replace(ANSWER, tier=tier))
+    drive(mode, models.make(maker), DIALOGUE)
+    usage = recording.only(kind=Kind.LLM).usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens) == (140, 9)
+    assert (usage.cache_read_tokens, usage.reasoning_tokens) == (100, 4)
+    assert usage.cache_write_tokens == (None if maker == "openai" else 30)
+
+
+@EVERYONE
+@modes.over(modes.ALL)
+def test_a_refusal_is_told_in_the_answer(
+    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    provider.script(Answer(blocks=(Refusal(("I cannot", " help with that.")),)))
+    drive(mode, models.make(maker), DIALOGUE)
+    run = recording.only(kind=Kind.LLM)
+    assert run.status is Status.OK
+    (answer,) = run.answers
+    if (maker == "openai" and mode in modes.STREAMED) or (maker == "responses" and mode in modes.V3):
+        # LangChain itself drops OpenAI's refusals here.
+        assert answer.parts == ()
+        return
+    (part,) = answer.parts
+    assert (part.type, part.text) == ("text", "I cannot help with that.")
+    if maker == "anthropic":
+        assert answer.extra["finish_reason"] == "refusal"
+    else:
+        assert part.extra == {"refusal": True}
 
 
 @modes.over(modes.ALL)

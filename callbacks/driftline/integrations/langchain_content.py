@@ -51,6 +51,11 @@ def reasoning_text(block: Block) -> str:
     return ""
 
 
+def refusal_part(text: str) -> Part:
+    """What a provider says when it declines: text for a reader, marked for whoever counts refusals."""
+    return Part(type="text", text=text, extra={"refusal": True})
+
+
 def is_reasoning(block_type: Any) -> bool:
     """Whether a block of this type is the model's reasoning."""
     return block_type in _REASONING
@@ -64,6 +69,8 @@ def _part_of(block: Any) -> Part | None:
     block_type = block.get("type")
     if block_type in ("text", "input_text", "output_text") or (block_type is None and "text" in block):
         return Part(type="text", text=str(block.get("text") or ""))
+    if block_type == "refusal":
+        return refusal_part(str(block.get("refusal") or ""))
     if block_type in CALL_TYPES:
         return None
     if is_reasoning(block_type):

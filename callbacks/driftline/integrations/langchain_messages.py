@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from driftline.integrations.langchain_content import SIZE_KEY, parts_of
+from driftline.integrations.langchain_content import SIZE_KEY, parts_of, refusal_part
 from driftline.records import Json, Message, Part, ToolCall
 from driftline.snapshot import Copier
 
@@ -53,6 +53,9 @@ def copy_message(message: Any, copier: Copier) -> CopiedMessage:
         reasoning = more.get("reasoning_content")
         if reasoning:
             copied["reasoning"] = copier.copy(reasoning)
+        refusal = more.get("refusal")
+        if type(refusal) is str and refusal:
+            copied["refusal"] = copier.text(refusal)
         role = more.get("__openai_role__")
         if type(role) is str:
             copied["role"] = role
@@ -79,6 +82,9 @@ def message_of(copied: CopiedMessage) -> Message:
     reasoning = copied.get("reasoning")
     if isinstance(reasoning, str) and not any(part.type == "reasoning" for part in parts):
         parts = (Part(type="reasoning", text=reasoning), *parts)
+    refusal = copied.get("refusal")
+    if isinstance(refusal, str):
+        parts = (*parts, refusal_part(refusal))
     kind = str(copied.get("type") or "")
     extra: dict[str, Json] = {}
     if copied.get("status") == "error":

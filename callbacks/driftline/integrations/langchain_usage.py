@@ -8,6 +8,7 @@ from typing import Any
 from driftline.records import Usage
 
 Counts = Mapping[str, Any]
+_TIERS = ("flex", "priority")
 
 
 def usage_of(*, usage_metadata: Any, response_usage: Any, result_usage: Any) -> Usage | None:
@@ -33,14 +34,14 @@ def _from_langchain(counts: Counts) -> Usage:
     hour = _count(read, "ephemeral_1h_input_tokens")
     # Anthropic's invoke says cache_creation 0 beside the two lifetimes, its stream only the sum.
     lifetimes = None if short is None and hour is None else (short or 0) + (hour or 0)
-    written_to_cache = _count(read, "cache_creation")
+    written_to_cache = _detail(read, "cache_creation")
     return Usage(
         input_tokens=_count(counts, "input_tokens"),
         output_tokens=_count(counts, "output_tokens"),
-        cache_read_tokens=_count(read, "cache_read"),
+        cache_read_tokens=_detail(read, "cache_read"),
         cache_write_tokens=written_to_cache if written_to_cache or lifetimes is None else lifetimes,
         cache_write_1h_tokens=hour,
-        reasoning_tokens=_count(written, "reasoning"),
+        reasoning_tokens=_detail(written, "reasoning"),
         input_audio_tokens=_count(read, "audio"),
         output_audio_tokens=_count(written, "audio"),
         # LangChain's own LLM cache marks a hit in no other way.
@@ -57,6 +58,7 @@ def _from_provider(counts: Counts) -> Usage | None:
             input_tokens=prompt,
             output_tokens=completion,
             cache_read_tokens=_count(read, "cached_tokens"),
+            cache_write_tokens=_count(read, "cache_write_tokens"),
             reasoning_tokens=_count(written, "reasoning_tokens"),
             input_audio_tokens=_count(read, "audio_tokens"),
             output_audio_tokens=_count(written, "audio_tokens"),
@@ -70,10 +72,12 @@ def _from_provider(counts: Counts) -> Usage | None:
 
 
 def _from_openai_responses(counts: Counts) -> Usage:
+    read = _dict(counts.get("input_tokens_details"))
     return Usage(
         input_tokens=_count(counts, "input_tokens"),
         output_tokens=_count(counts, "output_tokens"),
-        cache_read_tokens=_count(_dict(counts.get("input_tokens_details")), "cached_tokens"),
+        cache_read_tokens=_count(read, "cached_tokens"),
+        cache_write_tokens=_count(read, "cache_write_tokens"),
         reasoning_tokens=_count(_dict(counts.get("output_tokens_details")), "reasoning_tokens"),
     )
 
@@ -95,6 +99,12 @@ def _from_anthropic(counts: Counts, fresh: int | None, output: int | None) -> Us
         cache_write_1h_tokens=hour,
         reasoning_tokens=_count(_dict(counts.get("output_tokens_details")), "thinking_tokens"),
     )
+
+
+def _detail(counts: Counts, name: str) -> int | None:
+    """A detail under its own name, or behind that of an OpenAI service tier, such as ``flex_cache_read``."""
+    names = (name, *(f"{tier}_{name}" for tier in _TIERS))
+    return next((found for each in names if (found := _count(counts, each)) is not None), None)
 
 
 def _dict(value: Any) -> Counts:

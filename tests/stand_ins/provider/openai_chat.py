@@ -125,7 +125,7 @@ def _envelope(kind: str, body: dict[str, Any], answer: Answer, serial: int) -> d
         "object": kind,
         "created": int(time.time()),
         "model": answer.model or body["model"],
-        "service_tier": "default",
+        "service_tier": answer.tier,
         "system_fingerprint": answer.fingerprint,
     }
 

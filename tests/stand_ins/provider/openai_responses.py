@@ -141,7 +141,7 @@ def _envelope(body: dict[str, Any], answer: Answer, serial: int) -> dict[str, An
         "metadata": {},
         "parallel_tool_calls": True,
         "previous_response_id": body.get("previous_response_id"),
-        "service_tier": "default",
+        "service_tier": answer.tier,
         "temperature": body.get("temperature", 1.0),
         "text": body.get("text") or {"format": {"type": "text"}},
         "tool_choice": body.get("tool_choice", "auto"),

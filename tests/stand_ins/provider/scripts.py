@@ -140,6 +140,8 @@ class Answer:
     fingerprint: str | None = "fp_44709d6fcb"
     stop: str | None = None
     """In the provider's own words; ``None`` for what follows from the blocks."""
+    tier: str = "default"
+    """The service tier in which OpenAI says that it worked; Anthropic's wire keeps its own word."""
     pace: Pace = Pace()
     gate: Gate | None = None
     break_after: int | None = None
