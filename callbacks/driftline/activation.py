@@ -121,6 +121,8 @@ class _Finder:
                 continue
             spec = finder.find_spec(name, path, target)
             if spec is not None:
+                if not self.awaited:
+                    sys.meta_path.remove(self)
                 if spec.loader is not None and hasattr(spec.loader, "exec_module"):
                     spec.loader = _Watching(spec.loader, integration)  # type: ignore[assignment]
                 return spec
