@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from traceback import TracebackException
 from typing import Any, NamedTuple
 
-from driftline.context import Scope
+from driftline.codec import clean_text
+from driftline.context import TEXT_FIELDS, Scope
 from driftline.guarding import attempt
 from driftline.records import (
     Channel,
@@ -26,6 +27,7 @@ from driftline.records import (
     Usage,
 )
 from driftline.timing import Mark, timeline_of
+from driftline.wire import MAX_NAME
 
 MAX_STACK = 64 * 1024
 MAX_MESSAGE = 10_000
@@ -33,6 +35,8 @@ MAX_EVENTS = 200
 MAX_MARKS = 1_000_000
 MAX_TEXT = 100_000
 """Characters of a streamed answer that are kept until its end arrives."""
+_SCOPE_FIELDS = tuple(name for name in TEXT_FIELDS if not name.startswith("prompt_"))
+_NAMES = ("project", "name", "model_requested", "model_answered", "provider", *_SCOPE_FIELDS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Facts = Callable[[], Mapping[str, Any]]
 """Gives fields of a ``Run`` by name, from copies alone: it is called on the delivery thread."""
@@ -163,66 +167,46 @@ class OpenRun:
 
     def to_run(self) -> Run:
         """Build the record. Called on the delivery thread, once the run is closed."""
-        values = self._values()
-        usage = values.get("usage")
+        values = {**self.opening(), **_values_of(self.fields, self.facts)}
         if self.kind is Kind.LLM:
-            if usage is None:
-                usage = values["usage"] = Usage(provenance=Provenance.MISSING)
-            if self.text and not values.get("answers"):
-                part = Part(type="text", text="".join(self.text))
-                values["answers"] = (Message(role="assistant", parts=(part,)),)
-        timeline = timeline_of(
+            values.setdefault("usage", Usage(provenance=Provenance.MISSING))
+            if self.text:
+                values.setdefault("answers", (_answer_so_far(self.text),))
+        usage = values.get("usage")
+        values["timeline"] = timeline_of(
             started_ns=self.started_ns,
             marks=self._marks(),
             output_tokens=usage.output_tokens if usage else None,
         )
-        started_at = self._moment(self.started_ns)
-        duration_ms = None if self.ended_ns is None else max(0, self.ended_ns - self.started_ns) / 1e6
-        return replace(
-            self._opening(),
-            status=self.status,
-            ended_at=None if duration_ms is None else started_at + timedelta(milliseconds=duration_ms),
-            duration_ms=None if duration_ms is None else round(duration_ms, 3),
-            error=_run_error(self.error),
-            events=tuple(self._event(each) for each in self.events),
-            timeline=timeline,
-            revision=self.revision,
-            **values,
-        )
+        if self.ended_ns is not None:
+            duration_ms = max(0, self.ended_ns - self.started_ns) / 1e6
+            values["ended_at"] = values["started_at"] + timedelta(milliseconds=duration_ms)
+            values["duration_ms"] = round(duration_ms, 3)
+        values["status"] = self.status
+        values["error"] = _run_error(self.error)
+        values["events"] = tuple(self._event(each) for each in self.events)
+        values["revision"] = self.revision
+        return _run_of(values)
 
-    def _opening(self) -> Run:
+    def opening(self) -> dict[str, Any]:
+        """The fields of the record that are known from its start on."""
         scope = self.scope
-        return Run(
-            id=f"{self.id:032x}",
-            trace_id=f"{self.trace_id:032x}",
-            parent_id=None if self.parent_id is None else f"{self.parent_id:032x}",
-            project=self.project,
-            name=self.name,
-            kind=self.kind,
-            started_at=self._moment(self.started_ns),
-            user_id=scope.user_id,
-            session_id=scope.session_id,
-            feature=scope.feature,
-            endpoint_class=scope.endpoint_class,
-            release=scope.release,
-            environment=scope.environment,
-            prompt=_joined_prompt(scope.prompt, self.prompt),
-            index_version=scope.index_version,
-            tags=tuple(dict.fromkeys((*scope.tags, *self.tags))),
-            metadata={**scope.metadata, **self.metadata},
-        )
-
-    def _values(self) -> dict[str, Any]:
-        values = dict(self.fields)
-        for facts in tuple(self.facts):
-            found = attempt(f"building a {self.kind} run", facts)
-            values.update({name: value for name, value in (found or {}).items() if value is not None})
-        extra = values.pop("metadata", None) or {}
+        metadata = {**scope.metadata, **self.metadata}
         if self.events_left_out:
-            extra = {**extra, "events_left_out": self.events_left_out}
-        if extra:
-            values["metadata"] = {**self.scope.metadata, **self.metadata, **extra}
-        return values
+            metadata["events_left_out"] = self.events_left_out
+        return {
+            "id": f"{self.id:032x}",
+            "trace_id": f"{self.trace_id:032x}",
+            "parent_id": None if self.parent_id is None else f"{self.parent_id:032x}",
+            "project": self.project,
+            "name": self.name,
+            "kind": self.kind,
+            "started_at": self._moment(self.started_ns),
+            **{name: getattr(scope, name) for name in _SCOPE_FIELDS},
+            "prompt": _joined_prompt(scope.prompt, self.prompt),
+            "tags": tuple(dict.fromkeys(_name(tag) for tag in (*scope.tags, *self.tags))),
+            "metadata": metadata,
+        }
 
     def _marks(self) -> list[Mark]:
         channels = (channel for channel, chunks in self.channels for _ in range(chunks))
@@ -248,12 +232,8 @@ class Announcement:
 
     def to_run(self) -> Run:
         """Build what is known at the start; the end brings the whole record under a higher revision."""
-        values = dict(self._fields)
-        for facts in self._facts:
-            found = attempt("announcing a run", facts)
-            values.update({name: value for name, value in (found or {}).items() if value is not None})
-        values.pop("metadata", None)
-        return replace(self._run._opening(), status=Status.RUNNING, revision=0, **values)
+        values = {**self._run.opening(), **_values_of(self._fields, self._facts)}
+        return _run_of({**values, "status": Status.RUNNING, "revision": 0})
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -270,11 +250,36 @@ def wall_offset_ns() -> int:
     return time.time_ns() - time.perf_counter_ns()
 
 
+def _values_of(fields: Mapping[str, Any], facts: Iterable[Facts]) -> dict[str, Any]:
+    """What is known of the fields; later facts win, and what they do not know leaves what is known."""
+    values = {name: value for name, value in fields.items() if value is not None}
+    for each in tuple(facts):
+        found = attempt("building a run", each) or {}
+        values.update({name: value for name, value in found.items() if value is not None})
+    return values
+
+
+def _run_of(values: dict[str, Any]) -> Run:
+    for name in _NAMES:
+        if values.get(name) is not None:
+            values[name] = _name(values[name])
+    return Run(**values)
+
+
+def _name(text: str) -> str:
+    """As long as a name may be: a server refuses the whole run for a longer one."""
+    return clean_text(text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 1]}…")
+
+
+def _answer_so_far(texts: Iterable[str]) -> Message:
+    return Message(role="assistant", parts=(Part(type="text", text=clean_text("".join(texts))),))
+
+
 def _run_error(error: RunError | Failure | None) -> RunError | None:
     if not isinstance(error, Failure):
         return error
-    message = str(error.rendered)
-    stack = "".join(error.rendered.format())
+    message = clean_text(str(error.rendered))
+    stack = clean_text("".join(error.rendered.format()))
     return RunError(type=error.type, message=_cut(message, MAX_MESSAGE), stack=stack[-MAX_STACK:])
 
 

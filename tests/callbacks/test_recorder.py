@@ -350,6 +350,21 @@ def test_of_a_very_long_stack_the_innermost_frames_are_kept(recorded: Recorded) 
     assert found.message.endswith("(200,000 characters)")
 
 
+def test_a_name_that_is_too_long_for_a_server_is_cut(recorded: Recorded) -> None:
+    begin(recorded, 1, name="x" * 5_000, tags=("y" * 5_000,), fields={"model_requested": "z" * 5_000})
+    end(recorded, 1)
+    run = recorded.only()
+    assert (run.name, run.tags) == ("x" * 999 + "…", ("y" * 999 + "…",))
+    assert run.model_requested == "z" * 999 + "…"
+
+
+def test_text_that_no_utf8_can_hold_is_mended(recorded: Recorded) -> None:
+    begin(recorded, 1, name="a\ud800", tags=("b\ud800",))
+    end(recorded, 1, status=Status.ERROR, error=ValueError("c\ud800"))
+    run = recorded.outbox.sealed[0].to_run()
+    assert (run.name, run.tags, run.error and run.error.message) == ("a\ufffd", ("b\ufffd",), "c\ufffd")
+
+
 def test_usage_counts_for_the_speed_of_a_stream(recorded: Recorded) -> None:
     run = begin(recorded, 1, kind=Kind.LLM)
     for ms in (100, 500, 500):
