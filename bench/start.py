@@ -31,7 +31,10 @@ def measure(*, port: int, repeats: int) -> dict[str, Any]:
         "idle_rss_mb": statistics.median(idle),
         "import_driftline_ms": statistics.median(_import_ms("driftline") for _ in range(repeats)),
         "import_handler_ms": statistics.median(
-            _import_ms("driftline.integrations.langchain", after="langchain_core.callbacks")
+            _import_ms(
+                "driftline.integrations.langchain",
+                after="langchain_core.language_models, langchain_core.retrievers, langchain_core.tools",
+            )
             for _ in range(repeats)
         ),
     }
