@@ -1,0 +1,135 @@
+"""The driftline: volume and errors over the time that a page is about, as geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from driftline_server.pages.clock import Clock
+from driftline_server.pages.formatting import plural
+from driftline_server.storage.queries import VolumeBucket
+
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_SECOND = timedelta(seconds=1)
+_WIDTHS = (
+    *(n * _SECOND for n in (1, 5, 10, 30)),
+    *(n * _MINUTE for n in (1, 5, 10, 15, 30)),
+    *(n * _HOUR for n in (1, 2, 3, 6, 12)),
+    *(n * _DAY for n in (1, 2, 7, 30, 90, 365)),
+)
+_STEPS = (
+    10 * _SECOND,
+    *(n * _MINUTE for n in (1, 5, 10, 15, 30)),
+    *(n * _HOUR for n in (1, 3, 6, 12)),
+    *(n * _DAY for n in (1, 2, 4, 7, 14, 30, 90, 365, 3650)),
+)
+MAX_BUCKETS = 170
+MAX_TICKS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """The traces of one stretch of time, in thousandths of the width and percent of the height."""
+
+    x: float
+    width: float
+    height: float
+    error_height: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A label on the axis, at percent of the width."""
+
+    at: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ribbon:
+    """What one ribbon draws."""
+
+    since: datetime
+    until: datetime
+    bars: tuple[Bar, ...]
+    ticks: tuple[Tick, ...]
+    summary: str
+    here: str
+    """Where the trace stands that the page is about, in percent; empty on a list."""
+
+
+def bucket_width(since: datetime, until: datetime) -> timedelta:
+    """The shortest handy stretch that keeps the number of bars bearable."""
+    span = until - since
+    return next((width for width in _WIDTHS if span / width <= MAX_BUCKETS), _WIDTHS[-1])
+
+
+def draw_ribbon(
+    buckets: Sequence[VolumeBucket],
+    *,
+    since: datetime,
+    until: datetime,
+    width: timedelta,
+    clock: Clock,
+    here: datetime | None = None,
+) -> Ribbon:
+    """Lay the counts of a span of time out on one axis."""
+    span = max(until - since, timedelta(seconds=1))
+    highest = max((bucket.traces for bucket in buckets), default=0)
+    bars = []
+    for bucket in buckets:
+        start, end = max(bucket.started_at, since), min(bucket.started_at + width, until)
+        if end <= start:
+            continue
+        # The smallest bar stays visible, and an error is never hidden by the scale.
+        height = max(6.0, 100 * bucket.traces / highest)
+        bars.append(
+            Bar(
+                x=round(1000 * ((start - since) / span), 2),
+                width=round(max(1.2, 1000 * ((end - start) / span) - 0.8), 2),
+                height=round(height, 1),
+                error_height=round(max(10.0, height * bucket.errors / bucket.traces), 1)
+                if bucket.errors
+                else 0,
+                title=_title(bucket, clock),
+            )
+        )
+    traces, errors = sum(b.traces for b in buckets), sum(b.errors for b in buckets)
+    return Ribbon(
+        since=since,
+        until=until,
+        bars=tuple(bars),
+        ticks=tuple(_ticks(since, until, clock)),
+        summary=(
+            f"{plural(traces, 'trace')}, {errors:,} failed, from {clock.text(since)} to {clock.text(until)}"
+        ),
+        here="" if here is None else f"{100 * ((here - since) / span):.2f}%",
+    )
+
+
+def _title(bucket: VolumeBucket, clock: Clock) -> str:
+    failed = f", {bucket.errors:,} failed" if bucket.errors else ""
+    return f"{clock.text(bucket.started_at)}: {plural(bucket.traces, 'trace')}{failed}"
+
+
+def _ticks(since: datetime, until: datetime, clock: Clock) -> Iterator[Tick]:
+    span = max(until - since, timedelta(seconds=1))
+    step = next((each for each in _STEPS if span / each <= MAX_TICKS), _STEPS[-1])
+    # Counted from the viewer's midnight in wall time, so that labels are round where the viewer lives.
+    wall = datetime.combine(clock.local(since).date(), time())
+    while True:
+        at = wall.replace(tzinfo=clock.zone)
+        if at > until:
+            return
+        if at >= since:
+            yield Tick(at=f"{100 * ((at - since) / span):.2f}%", label=_label(at, step, clock))
+        wall += step
+
+
+def _label(at: datetime, step: timedelta, clock: Clock) -> str:
+    local = clock.local(at)
+    if step >= _DAY or local.time() == time():
+        return clock.day(at)
+    return f"{local:%H:%M:%S}" if step < _MINUTE else f"{local:%H:%M}"

@@ -1,0 +1,216 @@
+"""The panel of one run: its facts, its strip, and its tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from markupsafe import Markup
+
+from driftline.records import Kind, Run, Score, Status
+from driftline_server.pages.addresses import raw_address, trace_address
+from driftline_server.pages.clock import Clock
+from driftline_server.pages.conversation import Conversation, read_conversation
+from driftline_server.pages.documents import Passage, read_documents
+from driftline_server.pages.formatting import Shown, offset, score
+from driftline_server.pages.json_view import JsonView
+from driftline_server.pages.quoting import visible
+from driftline_server.pages.run_data import Field, outline, read_data
+from driftline_server.pages.run_facts import (
+    Fact,
+    cost_facts,
+    head_facts,
+    identity_facts,
+    timing_facts,
+    usage_facts,
+)
+from driftline_server.pages.run_rows import FAMILIES, run_title
+from driftline_server.pages.stacks import StackLine, read_stack
+from driftline_server.pages.token_strip import Strip, draw_strip
+from driftline_server.pages.trace_rows import StatusMark, status_mark
+from driftline_server.pages.tree import Node, RunTree
+
+_FAILING = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tab:
+    """One view of a run."""
+
+    key: str
+    label: str
+    count: int | None
+    address: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One score."""
+
+    name: Markup
+    value: Shown
+    explanation: Markup
+    source: str
+    fails: bool
+    is_judged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPage:
+    """What ``traces/_detail.html`` shows."""
+
+    run: Run
+    node: Node
+    tree: RunTree
+    scores: tuple[Score, ...]
+    """Of the whole trace."""
+    clock: Clock
+    address: Mapping[str, str]
+    """The parts of the address that stay: the filter of the list."""
+    asked_tab: str
+    whole: bool
+    """Leave nothing out, however long it is."""
+    reads_source: bool
+
+    @property
+    def kind(self) -> str:
+        return self.run.kind.value
+
+    @property
+    def family(self) -> str:
+        return FAMILIES[self.run.kind]
+
+    @property
+    def title(self) -> Markup:
+        model = self.run.model_answered or self.run.model_requested
+        return visible(run_title(self.run.kind, self.run.name, model))
+
+    @property
+    def subtitle(self) -> Markup:
+        """Its name, where the title is that of the model."""
+        name = visible(self.run.name)
+        return name if name != self.title else Markup()
+
+    @property
+    def status(self) -> StatusMark:
+        return status_mark(self.run.status)
+
+    @property
+    def is_running(self) -> bool:
+        return self.run.status is Status.RUNNING
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        return head_facts(self.run, self.node, self.tree)
+
+    @cached_property
+    def strip(self) -> Strip | None:
+        return draw_strip(self.run.timeline, self.run.duration_ms)
+
+    @property
+    def error_type(self) -> Markup:
+        return visible(self.run.error.type) if self.run.error else Markup()
+
+    @property
+    def error_message(self) -> Markup:
+        return visible(self.run.error.message) if self.run.error else Markup()
+
+    @property
+    def stack(self) -> tuple[StackLine, ...]:
+        return read_stack(self.run.error.stack) if self.run.error else ()
+
+    @cached_property
+    def tabs(self) -> tuple[Tab, ...]:
+        """The views that this run has something for; what its kind is looked at for comes first."""
+        run = self.run
+        available: list[tuple[str, str, int | None]] = []
+        if run.messages or run.answers:
+            available.append(("conversation", "Conversation", None))
+        if run.documents:
+            available.append(("documents", "Documents", len(run.documents)))
+        available.append(("data", "Call" if run.kind is Kind.TOOL else "Data", None))
+        if self.judgements:
+            available.append(("scores", "Scores", len(self.judgements)))
+        available += [("timing", "Timing", None), ("metadata", "Metadata", None)]
+        keys = [key for key, *_ in available]
+        current = self.asked_tab if self.asked_tab in keys else keys[0]
+        return tuple(
+            Tab(key=key, label=label, count=count, address=self.here(tab=key), is_current=key == current)
+            for key, label, count in available
+        )
+
+    @property
+    def conversation(self) -> Conversation:
+        return read_conversation(self.run, whole=self.whole)
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        return read_documents(self.run.documents, whole=self.whole)
+
+    @property
+    def data(self) -> tuple[Field, ...]:
+        return read_data(self.run, whole=self.whole)
+
+    @cached_property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """Scores of this run, and on a root those of the whole trace; the worst first."""
+        mine = [
+            each
+            for each in self.scores
+            if each.run_id == self.run.id or (each.run_id is None and self.node.level == 1)
+        ]
+        mine.sort(key=lambda each: (each.value is None, each.value or 0.0, each.name))
+        return tuple(
+            Judgement(
+                name=visible(each.name),
+                value=score(each.value),
+                explanation=visible(each.explanation or each.label),
+                source=each.source.value,
+                fails=each.value is not None and each.value < _FAILING,
+                is_judged=each.value is not None,
+            )
+            for each in mine
+        )
+
+    @property
+    def timing(self) -> tuple[Fact, ...]:
+        return timing_facts(self.run, self.node, self.tree, self.clock)
+
+    @property
+    def events(self) -> tuple[tuple[Shown, Markup, JsonView | None], ...]:
+        """Offset, name and data of what happened inside the run."""
+        return tuple(
+            (
+                offset(each.offset_ms),
+                visible(each.name),
+                outline(each.data) if each.data is not None else None,
+            )
+            for each in self.run.events
+        )
+
+    @property
+    def usage(self) -> tuple[Fact, ...]:
+        return usage_facts(self.run)
+
+    @property
+    def cost(self) -> tuple[Fact, ...]:
+        return cost_facts(self.run)
+
+    @property
+    def identity(self) -> tuple[Fact, ...]:
+        return identity_facts(self.run)
+
+    @property
+    def metadata(self) -> JsonView | None:
+        return outline(dict(self.run.metadata), whole=self.whole) if self.run.metadata else None
+
+    def here(self, **changes: str) -> str:
+        """The address of this run on the trace page."""
+        parts = {"run": self.run.id, "tab": self.asked_tab, **changes, **self.address}
+        return trace_address(self.run.trace_id, {key: value for key, value in parts.items() if value})
+
+    def raw(self, place: str) -> str:
+        """The address of a part of the run as it was recorded."""
+        return raw_address(self.run.trace_id, self.run.id, place)

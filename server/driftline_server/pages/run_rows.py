@@ -1,0 +1,125 @@
+"""One row of the tree on the trace page, ready to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from driftline.records import Kind, Status
+from driftline_server.pages.formatting import Shown, duration, plural, tokens
+from driftline_server.pages.quoting import visible
+from driftline_server.pages.trace_rows import StatusMark, status_mark
+from driftline_server.pages.tree import Node, RunTree
+from driftline_server.pages.waterfall import Lane
+
+FAMILIES = {
+    Kind.CHAIN: "line", Kind.AGENT: "line", Kind.LLM: "box", Kind.EMBEDDING: "box", Kind.RERANKER: "box",
+    Kind.RETRIEVER: "disc", Kind.TOOL: "disc", Kind.PROMPT: "tag", Kind.PARSER: "tag", Kind.GUARDRAIL: "gem",
+    Kind.EVALUATOR: "gem",
+}  # fmt: skip
+DEEPEST_INDENT = 12
+"""Levels that are indented; beyond them the number of the level says it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """What one row shows."""
+
+    id: str
+    address: str
+    kind: str
+    family: str
+    name: Markup
+    detail: Markup
+    level: int
+    indent: int
+    depth_note: str
+    position: int
+    siblings: int
+    is_parent: bool
+    is_chosen: bool
+    is_context: bool
+    """It belongs to the page before and only says where the first rows hang."""
+    marks: tuple[StatusMark, ...]
+    is_problem: bool
+    took: Shown
+    tokens: Shown | None
+    lane: Lane
+
+
+def run_title(kind: Kind, name: str, model: str | None) -> str:
+    """What a run is called: a model run by its model, everything else by its name."""
+    if kind is Kind.LLM and model:
+        return model
+    return name or kind.value
+
+
+def run_rows(
+    tree: RunTree,
+    rows: Sequence[Node],
+    lanes: Sequence[Lane],
+    *,
+    first: int,
+    chosen: str | None,
+    problems: frozenset[str],
+    address_of: Callable[[str], str],
+) -> tuple[RunRow, ...]:
+    """Prepare rows; those before ``first`` are context."""
+    sums = _token_sums(tree)
+    return tuple(
+        RunRow(
+            id=node.run.id,
+            address=address_of(node.run.id),
+            kind=node.run.kind.value,
+            family=FAMILIES[node.run.kind],
+            name=visible(run_title(node.run.kind, node.run.name, node.run.model)),
+            detail=_detail(node),
+            level=node.level,
+            indent=min(node.level - 1, DEEPEST_INDENT),
+            depth_note=f"{node.level}" if node.level - 1 > DEEPEST_INDENT else "",
+            position=node.position,
+            siblings=node.siblings,
+            is_parent=bool(node.children),
+            is_chosen=node.run.id == chosen,
+            is_context=node.index < first,
+            marks=_marks(node),
+            is_problem=node.run.id in problems,
+            took=duration(node.run.duration_ms, missing=_unfinished(node)),
+            tokens=tokens(sums[node.run.id]) if sums[node.run.id] else None,
+            lane=lane,
+        )
+        for node, lane in zip(rows, lanes, strict=True)
+    )
+
+
+def _detail(node: Node) -> Markup:
+    if node.is_orphan:
+        return visible(f"its parent never arrived {node.run.preview}".rstrip())
+    return visible(node.run.error if node.run.status is Status.ERROR and node.run.error else node.run.preview)
+
+
+def _unfinished(node: Node) -> str:
+    return "running" if node.run.status is Status.RUNNING else "unknown"
+
+
+def _marks(node: Node) -> tuple[StatusMark, ...]:
+    marks = [] if node.run.status is Status.OK else [status_mark(node.run.status)]
+    stalls = node.run.timeline.stalls if node.run.timeline is not None else ()
+    if stalls:
+        marks.append(StatusMark(word=plural(len(stalls), "stall"), icon="pause", tone="watch"))
+    if node.skew_ms:
+        words = f"claims to start {duration(node.skew_ms)} before its parent"
+        marks.append(StatusMark(word=words, icon="clock", tone="watch"))
+    return tuple(marks)
+
+
+def _token_sums(tree: RunTree) -> Mapping[str, int]:
+    """Tokens of each run with all below it; a run that reports its own counts for itself."""
+    sums: dict[str, int] = {}
+    for node in reversed(tree.nodes):
+        below = sum(sums.get(child, 0) for child in node.children)
+        own = (node.run.input_tokens or 0) + (node.run.output_tokens or 0)
+        sums[node.run.id] = own or below
+    return sums

@@ -1,0 +1,49 @@
+"""A Python traceback in which the last line of the user's own code stands out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from driftline_server.pages.quoting import visible
+
+_FRAME = re.compile(r'^\s*File "(?P<path>[^"\n]+)", line \d+')
+_FOREIGN = ("site-packages", "dist-packages", "/lib/python", "\\lib\\", "<frozen", "<string>", "/driftline/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackLine:
+    """One line; the lines of the last own frame are marked."""
+
+    text: Markup
+    is_own: bool
+
+
+def read_stack(stack: str) -> tuple[StackLine, ...]:
+    """Split a traceback into lines and mark the innermost frame that lies in no library."""
+    lines = stack.rstrip().splitlines()
+    starts = [index for index, line in enumerate(lines) if _FRAME.match(line)]
+    own = next((index for index in reversed(starts) if not _is_foreign(lines[index])), None)
+    marked = range(0) if own is None else range(own, _end_of_frame(lines, own))
+    return tuple(StackLine(text=visible(line), is_own=index in marked) for index, line in enumerate(lines))
+
+
+def _is_foreign(line: str) -> bool:
+    match = _FRAME.match(line)
+    path = match["path"] if match else ""
+    return any(part in path for part in _FOREIGN)
+
+
+def _end_of_frame(lines: list[str], start: int) -> int:
+    """A frame goes on while lines are indented deeper than its head."""
+    depth = _indent(lines[start])
+    end = start + 1
+    while end < len(lines) and lines[end].strip() and _indent(lines[end]) > depth:
+        end += 1
+    return end
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

@@ -1,0 +1,247 @@
+"""The trace list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from driftline.records import Status
+from driftline_server.doors import services
+from driftline_server.operations.cursors import write_cursor
+from driftline_server.operations.explain_emptiness import explain_emptiness
+from driftline_server.operations.facets import count_facets
+from driftline_server.operations.list_traces import ListedTraces
+from driftline_server.operations.list_traces import list_traces as read_list
+from driftline_server.operations.totals import get_totals
+from driftline_server.pages import blueprint
+from driftline_server.pages.addresses import trace_address, traces_address
+from driftline_server.pages.clock import Clock
+from driftline_server.pages.formatting import plural
+from driftline_server.pages.frame import Frame, Link, make_frame, project_links
+from driftline_server.pages.range_ribbon import range_ribbon
+from driftline_server.pages.ribbon import Ribbon
+from driftline_server.pages.shapes import page_scale_ms
+from driftline_server.pages.trace_query import CLAUSES, RANGES, Chip, Clause, TraceQuery, parse_query
+from driftline_server.pages.trace_rows import StatusMark, TraceRow, status_mark, trace_row
+from driftline_server.storage.queries import Count, Facet, FacetCounts
+
+PAGE_SIZE = 50
+_FACETS = {
+    "name": Facet.NAME, "feature": Facet.FEATURE, "user": Facet.USER, "model": Facet.MODEL,
+    "environment": Facet.ENVIRONMENT, "release": Facet.RELEASE,
+}  # fmt: skip
+
+
+@blueprint.get("/")
+def go_to_traces() -> Response:
+    """The overview will stand here; until then the list is the first page."""
+    return redirect(traces_address({}))
+
+
+@blueprint.get("/traces")
+def list_traces() -> str:
+    frame = make_frame("Traces", here="Traces")
+    query = parse_query(request.args, frame.viewer.clock)
+    listed = read_list(services(), query.wanted, limit=PAGE_SIZE, after=query.after)
+    page = TracesPage(
+        frame=frame,
+        query=query,
+        listed=listed,
+        facets=count_facets(services(), query.wanted, (Facet.STATUS, *_FACETS.values())),
+        ribbon=range_ribbon(query, frame.viewer.clock),
+        suggestions=() if listed.page.traces else _suggestions(query, frame.viewer.clock),
+        has_any=bool(listed.page.traces) or get_totals(services()).traces > 0,
+        server_url=request.host_url.rstrip("/"),
+    )
+    return render_template("traces/list.html", page=page)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusTab:
+    """All traces, or those of one status, with their number."""
+
+    label: str
+    count: int
+    address: str
+    mark: StatusMark | None
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of the filter form."""
+
+    clause: Clause
+    value: str
+    offers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """What there would be without one part of the filter."""
+
+    text: str
+    count: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracesPage:
+    """What ``traces/list.html`` shows."""
+
+    frame: Frame
+    query: TraceQuery
+    listed: ListedTraces
+    facets: FacetCounts
+    ribbon: Ribbon | None
+    suggestions: tuple[Suggestion, ...]
+    has_any: bool
+    server_url: str
+
+    @property
+    def clock(self) -> Clock:
+        return self.frame.viewer.clock
+
+    @property
+    def rows(self) -> tuple[TraceRow, ...]:
+        traces = self.listed.page.traces
+        scale_ms = page_scale_ms(traces)
+        # A trace is looked at within the list that one came from, so its range is named even if it is the usual.
+        address = self.query.address(range=self.query.range.name)
+        return tuple(
+            trace_row(
+                trace,
+                address=trace_address(trace.trace_id, address),
+                clock=self.clock,
+                scale_ms=scale_ms,
+            )
+            for trace in traces
+        )
+
+    @property
+    def has_scores(self) -> bool:
+        return any(trace.lowest_score is not None for trace in self.listed.page.traces)
+
+    @property
+    def chips(self) -> tuple[tuple[Chip, str], ...]:
+        """The clauses in force, each with the address without it."""
+        return tuple((chip, traces_address(chip.without)) for chip in self.query.chips())
+
+    @property
+    def everything(self) -> str:
+        """The address without any clause; project and time range stay."""
+        return traces_address(self.query.address(**{clause.key: None for clause in CLAUSES}))
+
+    @property
+    def projects(self) -> tuple[str, tuple[Link, ...]]:
+        return project_links(self.query.wanted.project, self.query.address())
+
+    @property
+    def ranges(self) -> tuple[Link, ...]:
+        """The ready-made time ranges."""
+        return tuple(
+            Link(
+                label=label,
+                address=traces_address(self.query.address(range=name, since=None, until=None)),
+                is_current=self.query.range.name == name,
+            )
+            for name, (label, _) in RANGES.items()
+        )
+
+    @property
+    def tabs(self) -> tuple[StatusTab, ...]:
+        """All, then each status that occurs."""
+        counts = self.facets.get(Facet.STATUS, {})
+        chosen = self.query.wanted.status
+        tabs = [self._tab("All traces", sum(counts.values()), None)]
+        for status in Status:
+            if counts.get(status.value) or status is chosen:
+                tabs.append(self._tab(status.value, counts.get(status.value, 0), status))
+        return tuple(tabs)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields of the form behind the search line."""
+        return tuple(
+            Field(
+                clause=clause,
+                value=self.query.values.get(clause.key, ""),
+                offers=tuple(self.facets.get(_FACETS[clause.key], {})) if clause.key in _FACETS else (),
+            )
+            for clause in CLAUSES
+            if clause.key not in ("q", "status")
+        )
+
+    @property
+    def kept(self) -> tuple[tuple[str, str], ...]:
+        """Parts of the address that the filter form carries along."""
+        keys = ("project", "range", "since", "until", "status")
+        return tuple((key, self.query.values[key]) for key in keys if key in self.query.values)
+
+    @property
+    def kept_by_range(self) -> tuple[tuple[str, str], ...]:
+        """Parts of the address that the form for a time range carries along."""
+        left = ("range", "since", "until", "after")
+        return tuple((key, value) for key, value in self.query.values.items() if key not in left)
+
+    @property
+    def since_local(self) -> str:
+        return self._local(self.query.range.since)
+
+    @property
+    def until_local(self) -> str:
+        return self._local(self.query.range.until)
+
+    @property
+    def count_text(self) -> str:
+        """``1 to 50 of 214, exact``; ``of more than 10,000`` where counting stopped."""
+        number, count, newer = len(self.listed.page.traces), self.listed.count, self.listed.newer
+        whole = f"{count.number:,}, exact" if count.exact else f"more than {count.number:,}"
+        if not newer.exact:
+            return f"{number} after more than {newer.number:,}"
+        return f"{newer.number + 1:,} to {newer.number + number:,} of {whole}"
+
+    @property
+    def older(self) -> str:
+        """The address of the next page; empty on the last one."""
+        cursor = self.listed.page.next
+        return traces_address(self.query.address(after=write_cursor(cursor))) if cursor else ""
+
+    @property
+    def newest(self) -> str:
+        """The address of the first page; empty when this is it."""
+        return traces_address(self.query.address()) if self.query.after else ""
+
+    def _tab(self, label: str, count: int, status: Status | None) -> StatusTab:
+        value = status.value if status else None
+        return StatusTab(
+            label=label,
+            count=count,
+            address=traces_address(self.query.address(status=value)),
+            mark=status_mark(status) if status else None,
+            is_current=self.query.wanted.status is status,
+        )
+
+    def _local(self, at: datetime | None) -> str:
+        return "" if at is None else f"{self.clock.local(at):%Y-%m-%dT%H:%M}"
+
+
+def _suggestions(query: TraceQuery, clock: Clock) -> tuple[Suggestion, ...]:
+    """Which part of the filter to drop, where nothing passes all of it."""
+    parts: dict[str, dict[str, str]] = {chip.text: dict(chip.without) for chip in query.chips()}
+    if query.range.since is not None or query.range.until is not None:
+        parts[f"the time range ({query.range.label})"] = query.address(range="all", since=None, until=None)
+    if query.wanted.project is not None:
+        parts[f"project = {query.wanted.project}"] = query.address(project=None)
+    filters = {text: parse_query(address, clock).wanted for text, address in parts.items()}
+    return tuple(
+        Suggestion(text=text, count=_counted(count), address=traces_address(parts[text]))
+        for text, count in explain_emptiness(services(), filters)
+    )
+
+
+def _counted(count: Count) -> str:
+    return plural(count.number, "trace") if count.exact else f"more than {count.number:,} traces"

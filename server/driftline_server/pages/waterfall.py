@@ -1,0 +1,256 @@
+"""The lanes of the runs beside their tree: pure geometry, in percent of one common axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from driftline.records import Kind, Status
+from driftline_server.pages.critical_path import critical_path
+from driftline_server.pages.formatting import MINUS, axis_label, duration
+from driftline_server.pages.token_times import TokenTimes, columns, token_times
+from driftline_server.pages.tree import Node, RunTree
+
+LANE_HEIGHT = 28
+SHORTEST = 0.4
+"""Percent; what is shorter could not be seen or pointed at."""
+_STRIP_BOTTOM, _STRIP_HEIGHT = 20.5, 13.0
+_COLUMNS = 160
+"""Of a token strip as wide as the axis: one for every two pixels of a common lane."""
+_FAR = 3.0
+"""A skewed run so many times the length of the trace away stands at the edge, so that the rest stays wide."""
+_FRONT = 0.08
+_SECOND, _MINUTE, _HOUR = 1_000.0, 60_000.0, 3_600_000.0
+_STEPS_MS = (
+    *(n / 10 for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)),
+    *(n * _SECOND for n in (1, 2, 5, 10, 15, 30)),
+    *(n * _MINUTE for n in (1, 2, 5, 10, 15, 30)),
+    *(n * _HOUR for n in (1, 2, 3, 6, 12, 24)),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gridline:
+    """A labelled moment of the axis."""
+
+    at: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """What part of time the lanes show, in milliseconds from the start of the trace."""
+
+    start_ms: float
+    end_ms: float
+    gridlines: tuple[Gridline, ...]
+
+    def percent(self, ms: float) -> float:
+        """Where a moment stands, from 0 to 100."""
+        return min(100.0, max(0.0, (ms - self.start_ms) / (self.end_ms - self.start_ms) * 100))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """A stall in a lane."""
+
+    x: str
+    width: str
+    label_at: str
+    label: str
+    """Empty where it would not fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A streamed answer in a lane: wait, first-token mark, strip, stalls."""
+
+    wait_width: str
+    mark: str
+    strip_x: str
+    strip_width: str
+    strip: str
+    """A path in a box of 1000 by ``LANE_HEIGHT``."""
+    stalls: tuple[Stall, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """What is drawn in the row of one run."""
+
+    look: str
+    """``bracket``, ``dashed``, ``solid``, ``stream``, ``waiting`` (for its first token) or ``none``."""
+    x: str = "0%"
+    width: str = "0%"
+    end: str = "0%"
+    """Where the bar ends, whether or not the run did."""
+    state: str = "ok"
+    """``ok``, ``error``, ``cancelled``, ``running``, ``incomplete`` or ``interrupted``."""
+    stream: Stream | None = None
+    is_critical: bool = False
+    is_skewed: bool = False
+    beyond: str = ""
+    """``left`` or ``right`` where the run lies outside of the axis."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waterfall:
+    """The lanes of some rows of a tree, on the axis of all."""
+
+    axis: Axis
+    lanes: tuple[Lane, ...]
+    """Of the rows that were asked for."""
+    minimap: tuple[tuple[str, str], ...]
+    """For each kind its lines as one path in a box of 1000 by 46."""
+
+
+def draw_waterfall(tree: RunTree, rows: Sequence[Node], *, now: datetime) -> Waterfall:
+    """Lay rows of a tree out on the axis of the whole; what is still running reaches up to ``now``."""
+    now_ms = 0.0 if tree.origin is None else (now - tree.origin) / timedelta(milliseconds=1)
+    axis = _axis_of(tree.nodes, now_ms)
+    critical = critical_path(tree)
+    lanes = tuple(_lane(node, axis, now_ms, node.run.id in critical) for node in rows)
+    return Waterfall(axis=axis, lanes=lanes, minimap=_minimap(tree.nodes, axis, now_ms))
+
+
+def _axis_of(nodes: Sequence[Node], now_ms: float) -> Axis:
+    placed = [node for node in nodes if node.start_ms is not None]
+    steady = [node for node in placed if not node.skew_ms] or placed
+    start, end = _span(steady, now_ms)
+    reach = max(end - start, 1.0) * _FAR
+    near = [node for node in placed if node.skew_ms and (node.start_ms or 0.0) >= start - reach]
+    if near:
+        first, last = _span(near, now_ms)
+        start, end = min(start, first), max(end, last)
+    if any(node.run.status is Status.RUNNING for node in nodes):
+        # Room for the open front of what has not ended.
+        end += (end - start) * _FRONT
+    if end - start <= 0:
+        end = start + 1.0
+    return Axis(start_ms=start, end_ms=end, gridlines=_gridlines(start, end))
+
+
+def _span(nodes: Sequence[Node], now_ms: float) -> tuple[float, float]:
+    starts = [node.start_ms or 0.0 for node in nodes]
+    ends = [_end_ms(node, now_ms) for node in nodes]
+    return min(starts, default=0.0), max(ends, default=1.0)
+
+
+def _end_ms(node: Node, now_ms: float) -> float:
+    """Where the bar of a run ends: its end, now while it runs, else the last that was heard of it."""
+    start = node.start_ms or 0.0
+    if node.run.duration_ms is not None:
+        return start + node.run.duration_ms
+    if node.run.status is Status.RUNNING:
+        return max(start, now_ms)
+    times = token_times(node.run.timeline)
+    return start + (times.arrivals_ms[-1] if times else 0.0)
+
+
+def _gridlines(start: float, end: float) -> tuple[Gridline, ...]:
+    span = end - start
+    step = next((each for each in _STEPS_MS if span / each <= 5), _STEPS_MS[-1] * max(1, round(span / 4e8)))
+    lines = []
+    number = math.ceil(start / step)
+    while number * step <= end - span * 0.02:
+        at = number * step
+        label = axis_label(at).drawn if at >= 0 else f"{MINUS}{axis_label(-at).drawn}"
+        lines.append(Gridline(at=_percent((at - start) / span * 100), label=label))
+        number += 1
+    return tuple(lines)
+
+
+def _lane(node: Node, axis: Axis, now_ms: float, is_critical: bool) -> Lane:
+    if node.start_ms is None:
+        return Lane(look="none", state=node.run.status.value)
+    start, end = node.start_ms, _end_ms(node, now_ms)
+    if end < axis.start_ms or start > axis.end_ms:
+        side = "left" if end < axis.start_ms else "right"
+        return Lane(look="none", state=node.run.status.value, is_skewed=True, beyond=side)
+    x, right = axis.percent(start), axis.percent(end)
+    width = max(right - x, SHORTEST)
+    x = min(x, 100 - width)
+    state = node.run.status.value
+    if state == "incomplete" and node.run.duration_ms is None:
+        # Nobody knows its length: it fades out over the rest of the axis, or a little way at least.
+        width = max(width, min(100 - x, 12.0))
+    times = token_times(node.run.timeline) if node.run.kind is Kind.LLM else None
+    stream = (
+        _stream(times, start, x, max(end, start), axis) if times is not None and right - x > 1.0 else None
+    )
+    return Lane(
+        look="stream" if stream is not None else _look(node),
+        x=_percent(x),
+        width=_percent(width),
+        end=_percent(x + width),
+        state=state,
+        stream=stream,
+        is_critical=is_critical,
+        is_skewed=node.skew_ms > 0,
+    )
+
+
+def _look(node: Node) -> str:
+    if node.run.kind is Kind.LLM and node.run.status is Status.RUNNING:
+        return "waiting"
+    return _LOOKS.get(node.run.kind, "solid")
+
+
+_LOOKS = {Kind.CHAIN: "bracket", Kind.AGENT: "dashed"}
+
+
+def _stream(times: TokenTimes, start: float, x: float, end: float, axis: Axis) -> Stream:
+    mark = axis.percent(start + times.first_ms)
+    right = axis.percent(end)
+    strip_width = max(right - mark, SHORTEST)
+    stalls = tuple(_stall(start + pause.start_ms, pause.gap_ms, axis) for pause in times.pauses)
+    return Stream(
+        wait_width=_percent(max(mark - x, 0.0)),
+        mark=_percent(mark),
+        strip_x=_percent(mark),
+        strip_width=_percent(strip_width),
+        strip=_strip(times, end - start, max(4, int(strip_width / 100 * _COLUMNS))),
+        stalls=stalls,
+    )
+
+
+def _stall(start: float, gap_ms: float, axis: Axis) -> Stall:
+    x, right = axis.percent(start), axis.percent(start + gap_ms)
+    return Stall(
+        x=_percent(x),
+        width=_percent(max(right - x, SHORTEST)),
+        label_at=_percent((x + right) / 2),
+        label=duration(gap_ms).drawn if right - x >= 9 else "",
+    )
+
+
+def _strip(times: TokenTimes, end_ms: float, count: int) -> str:
+    """Columns as high as chunks came in them, from the first chunk to the end of the run."""
+    filled = columns(times.arrivals_ms, start_ms=times.first_ms, end_ms=end_ms, count=count)
+    highest = max(filled)
+    width = 1000 / count
+    bar = width * 0.72
+    return "".join(
+        f"M{index * width:.1f} {_STRIP_BOTTOM - height:.1f}h{bar:.1f}v{height:.1f}h{-bar:.1f}z"
+        for index, chunks in enumerate(filled)
+        if chunks and (height := max(2.5, chunks / highest * (_STRIP_HEIGHT - 1)))
+    )
+
+
+def _minimap(nodes: Sequence[Node], axis: Axis, now_ms: float) -> tuple[tuple[str, str], ...]:
+    paths: dict[str, list[str]] = {}
+    step = 42 / max(len(nodes), 1)
+    for node in nodes:
+        if node.start_ms is None:
+            continue
+        x = axis.percent(node.start_ms) * 10
+        width = max(axis.percent(_end_ms(node, now_ms)) * 10 - x, 3.0)
+        group = "failed" if node.run.status is Status.ERROR else node.run.kind.value
+        paths.setdefault(group, []).append(f"M{min(x, 997.0):.1f} {2 + node.index * step:.2f}h{width:.1f}")
+    return tuple((group, "".join(lines)) for group, lines in paths.items())
+
+
+def _percent(value: float) -> str:
+    return f"{value:.3f}%"

@@ -1,0 +1,129 @@
+// The panel of the chosen run: fetched when the choice rests, with its tab kept per kind of run.
+import { remember } from "./cookies.js";
+import { onKey } from "./shortcuts.js";
+
+const panel = document.getElementById("detail");
+const tabs = () => [...(panel?.querySelectorAll("[role=tab]") ?? [])];
+const REST_MS = 70;
+const PATIENCE_MS = 150;
+let underway = null;
+
+const tabOf = (kind) => sessionStorage.getItem(`tab-${kind}`) ?? "";
+
+export function showRun(id, kind, href) {
+  const address = new URL(href);
+  address.searchParams.set("run", id);
+  if (tabOf(kind)) address.searchParams.set("tab", tabOf(kind));
+  history.replaceState(history.state, "", address);
+  if (panel.querySelector(".d-all")?.dataset.detailRun === id) return;
+  underway?.abort();
+  underway = new AbortController();
+  load(id, address, underway.signal);
+}
+
+async function load(id, address, signal) {
+  await new Promise((done) => setTimeout(done, REST_MS));
+  if (signal.aborted) return;
+  const late = setTimeout(() => panel.classList.add("busy"), PATIENCE_MS);
+  try {
+    const answer = await fetch(`${address.pathname}/runs/${id}${address.search}`, { signal });
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    const html = await answer.text();
+    if (signal.aborted) return;
+    panel.replaceChildren(document.createRange().createContextualFragment(html));
+    panel.scrollTop = 0;
+  } catch (error) {
+    if (signal.aborted) return;
+    sayFailed(error instanceof TypeError ? "No connection to the server" : `The run could not be read: ${error.message}`, () => {
+      underway = new AbortController();
+      load(id, address, underway.signal);
+    });
+  } finally {
+    clearTimeout(late);
+    if (!signal.aborted) panel.classList.remove("busy");
+  }
+}
+
+function sayFailed(words, again) {
+  const line = document.createElement("p");
+  line.className = "part-failed";
+  line.setAttribute("role", "alert");
+  const text = document.createElement("b");
+  text.textContent = words;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "act";
+  button.textContent = "Try again";
+  button.addEventListener("click", again);
+  line.append(text, button);
+  panel.replaceChildren(line);
+}
+
+function showTab(tab, { focus = false } = {}) {
+  if (!tab) return;
+  for (const other of tabs()) other.ariaSelected = String(other === tab);
+  for (const pane of panel.querySelectorAll("[role=tabpanel]")) pane.hidden = pane.id !== tab.getAttribute("aria-controls");
+  sessionStorage.setItem(`tab-${panel.querySelector(".d-all").dataset.detailKind}`, tab.dataset.tab);
+  history.replaceState(history.state, "", tab.href);
+  if (focus) tab.focus();
+}
+
+function showText(choice) {
+  document.documentElement.dataset.text = choice;
+  remember("driftline_text", choice);
+  for (const button of panel.querySelectorAll("[data-text-choice]")) {
+    button.ariaPressed = String(button.dataset.textChoice === choice);
+  }
+}
+
+async function copy(button, text) {
+  try {
+    await navigator.clipboard.writeText(await text);
+    button.classList.add("done");
+    say("Copied");
+  } catch {
+    say("The browser did not allow copying");
+  }
+  setTimeout(() => button.classList.remove("done"), 1500);
+}
+
+function say(words) {
+  document.querySelector(".says")?.remove();
+  const line = document.createElement("p");
+  line.className = "says";
+  line.setAttribute("role", "status");
+  line.textContent = words;
+  document.body.append(line);
+  setTimeout(() => line.remove(), 2500);
+}
+
+const rawText = async (address) => {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  return answer.text();
+};
+
+panel?.addEventListener("click", (event) => {
+  const tab = event.target.closest("[role=tab]");
+  const button = event.target.closest("button");
+  if (tab && !event.metaKey && !event.ctrlKey) {
+    event.preventDefault();
+    showTab(tab);
+  }
+  if (button?.dataset.do === "text") showText(button.dataset.textChoice);
+  if (button?.dataset.do === "copy-link") copy(button, location.href);
+  if (button?.dataset.copy) copy(button, rawText(button.dataset.copy));
+});
+
+panel?.addEventListener("keydown", (event) => {
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!by || event.target.role !== "tab") return;
+  event.preventDefault();
+  const at = tabs().indexOf(event.target);
+  showTab(tabs()[(at + by + tabs().length) % tabs().length], { focus: true });
+});
+
+if (panel) {
+  onKey(["1", "2", "3", "4", "5", "6"], "views of the run", (event) => showTab(tabs()[Number(event.key) - 1]));
+  onKey(["y"], "copy the link to this run", () => panel.querySelector("[data-do=copy-link]")?.click());
+}

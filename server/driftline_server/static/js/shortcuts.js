@@ -1,0 +1,26 @@
+// The one map of keys: a key works if and only if it stands here, and the list of keys is printed from it.
+const shortcuts = [];
+
+/** `keys` are values of KeyboardEvent.key; `meaning` is what the list of keys says. */
+export function onKey(keys, meaning, action) {
+  shortcuts.push({ keys, meaning, action });
+}
+
+export function listShortcuts() {
+  return shortcuts.map(({ keys, meaning }) => ({ keys, meaning }));
+}
+
+function isTyping(target) {
+  return target.matches?.("input, textarea, select, [contenteditable]");
+}
+
+addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
+  if (isTyping(event.target)) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (document.querySelector("dialog[open]")) return;
+  const found = shortcuts.find(({ keys }) => keys.includes(event.key));
+  if (found && found.action(event) !== false) event.preventDefault();
+});

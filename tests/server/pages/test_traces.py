@@ -1,0 +1,264 @@
+"""The trace list, asked for over HTTP."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from contracts.records import BEGIN, Clock, a_child, a_model_run, a_run, a_score, said
+from flask.testing import FlaskClient
+
+from driftline.records import Cost, Kind, Run, RunError, Status, Usage
+from driftline_server.operations.services import Services
+
+from .conftest import Read
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def add(services: Services, *runs: Run) -> None:
+    services.runs.add_runs(runs)
+
+
+def a_question(**values: object) -> list[Run]:
+    """A trace that was asked something and answered it."""
+    root = a_run(**({"inputs": {"question": "Who pays?"}, "outputs": "The lessee pays."} | values))
+    return [
+        root,
+        a_model_run(
+            root, answers=(said("assistant", "The lessee pays."),), cost=Cost(total_micro_usd=11_800)
+        ),
+    ]
+
+
+def test_the_first_page_leads_to_the_traces(client: FlaskClient) -> None:
+    response = client.get("/")
+    assert (response.status_code, response.headers["Location"]) == (302, "/traces")
+
+
+def test_without_any_trace_the_page_says_what_to_type_with_this_servers_address(read: Read) -> None:
+    page = read("/traces")
+    assert "Waiting for the first trace" in page
+    assert 'DriftlineCallbackHandler(url="http://localhost")' in page
+    assert "driftline demo" in page
+
+
+def test_a_row_says_what_was_asked_and_what_came_back(services: Services, read: Read) -> None:
+    add(services, *a_question(user_id="m.okafor", feature="extract", duration_ms=9840.0))
+    page = read("/traces")
+    for shown in (
+        "answer",
+        "Who pays?",
+        "The lessee pays.",
+        "9.84 s",
+        "$0.0118",
+        "15",
+        "m.okafor",
+        "extract",
+    ):
+        assert shown in page
+
+
+def test_the_list_runs_from_new_to_old_and_counts_exactly(
+    services: Services, read: Read, client: FlaskClient
+) -> None:
+    for number in range(53):
+        add(services, a_run(name=f"trace_{number:02}", started_at=BEGIN - timedelta(minutes=number)))
+    page = read("/traces")
+    assert page.index("trace_00") < page.index("trace_01") < page.index("trace_49")
+    assert "trace_50" not in page
+    assert "1 to 50 of 53, exact" in page
+    older = re.search(r'href="([^"]+)" rel="next"', client.get("/traces").text)
+    assert older is not None
+    second = read(older[1].replace("&amp;", "&"))
+    assert "51 to 53 of 53, exact" in second
+    assert "trace_50" in second
+    assert "Older" not in second
+    assert "Newest" in second
+
+
+@pytest.mark.parametrize(
+    ("status", "values", "words"),
+    [
+        (Status.RUNNING, {"duration_ms": None, "revision": 0}, "working …"),
+        (
+            Status.ERROR,
+            {"error": RunError(type="RateLimitError", message="429 after 3 attempts")},
+            "RateLimitError: 429 after 3 attempts",
+        ),
+        (Status.CANCELLED, {}, "stopped before it answered"),
+        (Status.INTERRUPTED, {}, "waits for a person"),
+        (Status.INCOMPLETE, {"duration_ms": None}, "Its end never arrived, last heard"),
+    ],
+)
+def test_every_state_has_its_words(
+    services: Services, read: Read, status: Status, values: dict[str, object], words: str
+) -> None:
+    add(services, a_run(status=status, **values))
+    page = read("/traces")
+    assert words in page
+    assert status.value in page
+
+
+def test_what_is_not_known_is_a_word_and_never_a_zero(services: Services, read: Read) -> None:
+    root = a_run()
+    add(services, root, a_model_run(root, usage=None))
+    page = read("/traces")
+    assert "unknown" in page
+    assert "$0" not in page
+
+
+def test_a_sum_from_which_something_is_missing_says_at_least(services: Services, read: Read) -> None:
+    root = a_run()
+    add(
+        services,
+        root,
+        a_model_run(root, cost=Cost(total_micro_usd=5_000)),
+        a_model_run(root, usage=Usage(input_tokens=1, output_tokens=1)),
+    )
+    assert "≥ $0.0050" in read("/traces")
+
+
+def test_the_status_tabs_count_what_they_lead_to(services: Services, read: Read) -> None:
+    add(services, a_run(), a_run(), a_run(status=Status.ERROR, name="broken", error=RunError(type="E")))
+    page = read("/traces")
+    assert "All traces 3" in page
+    assert "ok 2" in page
+    assert "error 1" in page
+    only = read("/traces?status=error")
+    assert "1 to 1 of 1, exact" in only
+    assert "status = error , take away" in only
+
+
+def test_a_filter_narrows_the_list_and_stays_in_every_address(
+    services: Services, client: FlaskClient, read: Read
+) -> None:
+    add(services, *a_question(feature="extract", name="key_terms"), *a_question(feature="rag_qa", name="ask"))
+    page = read("/traces?feature=extract&range=7d")
+    assert "key_terms" in page
+    assert "1 to 1 of 1, exact" in page
+    html = client.get("/traces?feature=extract&range=7d").text
+    rows = re.findall(r'<p class="asked"><a href="([^"]+)"', html)
+    assert all("feature=extract" in row and "range=7d" in row for row in rows)
+
+
+def test_a_filter_without_hits_says_which_part_to_drop(services: Services, read: Read) -> None:
+    add(services, *a_question(feature="extract"))
+    page = read("/traces?feature=extract&q=nowhere")
+    assert "No trace matches all of this" in page
+    assert "Without text ~ nowhere there is 1 trace ." in page
+    assert "feature = extract there" not in page
+
+
+def test_old_traces_are_found_by_the_offer_to_drop_the_time_range(
+    services: Services, read: Read, clock: Clock
+) -> None:
+    add(services, a_run())
+    clock.advance(days=40)
+    assert "Without the time range (Last 24 h) there is 1 trace" in read("/traces")
+    assert "1 to 1 of 1, exact" in read("/traces?range=all")
+
+
+def test_two_projects_are_kept_apart(services: Services, read: Read) -> None:
+    services.catalog.ensure_projects(["bank", "shop"], now=BEGIN)
+    add(services, a_run(project="shop", name="in_shop"), a_run(project="bank", name="in_bank"))
+    assert "All projects" in read("/traces")
+    page = read("/traces?project=bank")
+    assert "in_bank" in page
+    assert "in_shop" not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("min_duration=soon", "“min_duration” of the address: 'soon' is not a time such as 5 s or 800 ms."),
+        ("status=broken", "'broken' is none of running, ok, error"),
+        ("range=custom&since=now", "'now' is not a moment such as 2026-03-04T05:06"),
+        ("after=garbage", "is not a cursor of this list"),
+    ],
+)
+def test_an_address_that_cannot_be_read_says_why_and_leads_back(
+    client: FlaskClient, read: Read, query: str, words: str
+) -> None:
+    page = read(f"/traces?{query}&feature=extract", 400)
+    assert words in page
+    assert 'href="/traces?' in client.get(f"/traces?{query}&feature=extract").text
+    assert "feature=extract" in client.get(f"/traces?{query}&feature=extract").text
+
+
+def test_hostile_text_stays_text_in_every_field(services: Services, client: FlaskClient) -> None:
+    root = a_run(
+        name=HOSTILE,
+        inputs=HOSTILE,
+        outputs=HOSTILE,
+        user_id=HOSTILE,
+        feature=HOSTILE,
+        tags=(HOSTILE,),
+        project=HOSTILE,
+        session_id=HOSTILE,
+        error=RunError(type=HOSTILE, message=HOSTILE),
+        status=Status.ERROR,
+    )
+    services.catalog.ensure_projects([HOSTILE, "other"], now=BEGIN)
+    add(services, root)
+    html = client.get("/traces", query_string={"q": "img", "project": HOSTILE}).text
+    assert "<img" not in html
+    assert html.count("&lt;img src=x onerror=alert(1)&gt;") >= 6
+
+
+def test_times_are_in_the_zone_of_the_viewer_and_utc_is_one_press_away(
+    services: Services, client: FlaskClient, clock: Clock
+) -> None:
+    add(services, a_run())
+    clock.advance(minutes=1)
+    client.set_cookie("driftline_zone", "Europe/Berlin")
+    html = client.get("/traces").text
+    assert ">06:06:07<" in html
+    assert 'title="2026-03-04T06:06:07.890+01:00"' in html
+    assert "Berlin, UTC+1" in html
+    client.set_cookie("driftline_clock", "utc")
+    html = client.get("/traces").text
+    assert ">05:06:07<" in html
+    assert "Show times in my own zone" in html
+
+
+def test_the_chosen_theme_is_there_before_the_page_is_drawn(client: FlaskClient) -> None:
+    assert "data-theme" not in client.get("/traces").text
+    client.set_cookie("driftline_theme", "dark")
+    assert '<html lang="en" data-theme="dark"' in client.get("/traces").text
+    client.set_cookie("driftline_theme", '"><script>')
+    assert "data-theme" not in client.get("/traces").text
+
+
+def test_scores_have_a_column_where_there_are_any(services: Services, read: Read) -> None:
+    root = a_run()
+    add(services, root)
+    assert "Lowest score" not in read("/traces")
+    services.runs.add_scores([a_score(root, value=0.31, name="harmless")])
+    assert "harmless 0.31" in read("/traces")
+
+
+def test_no_page_holds_styles_or_scripts_inline(services: Services, client: FlaskClient) -> None:
+    root = a_run()
+    add(services, root, a_child(root, kind=Kind.TOOL))
+    for address in ("/traces", f"/traces/{root.trace_id}", "/traces/none", "/traces?range=x", "/login"):
+        html = client.get(address).text
+        assert not re.search(r"<[^>]+\sstyle=", html)
+        assert not re.search(r"<[^>]+\son[a-z]+=", html)
+        assert not re.search(r"<script(?![^>]*\bsrc=)", html)
+        assert "<style" not in html
+
+
+def test_every_page_has_one_heading_a_main_and_a_title(services: Services, client: FlaskClient) -> None:
+    root = a_run(name="key_terms")
+    add(services, root)
+    for address, title in (
+        ("/traces", "Traces, last 24 h · Driftline"),
+        (f"/traces/{root.trace_id}", "key_terms, 4 Mar 05:06 · Driftline"),
+        ("/nowhere", "There is nothing here · Driftline"),
+    ):
+        html = client.get(address).text
+        assert len(re.findall(r"<h1\b", html)) == 1
+        assert len(re.findall(r"<main\b", html)) == 1
+        assert f"<title>{title}</title>" in html
