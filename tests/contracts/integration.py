@@ -19,7 +19,7 @@ from driftline.records import Kind, Provenance, Status, Usage
 class Programs(ABC):
     """Small programs in one framework, watched through one recorder.
 
-    Each returns what the framework gives back to the application, so that the suite sees that it is unchanged.
+    Each returns what the framework gives back to the application, so that the suite sees it unchanged.
     """
 
     @abstractmethod

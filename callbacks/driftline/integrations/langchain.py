@@ -40,7 +40,7 @@ class DriftlineCallbackHandler(EventTranslator):
         if strict is not None:
             failures.strict = strict
         self.raise_error = failures.strict
-        self.enabled = True
+        self.enabled = recorder is not None or _is_enabled()
         """Whether events are listened to; LangChain asks for each."""
         self._origin = (url, project)
 
@@ -49,7 +49,7 @@ class DriftlineCallbackHandler(EventTranslator):
         """The trace that began last with this handler; ``None`` before the first."""
         return None if self._last_trace_id is None else f"{self._last_trace_id:032x}"
 
-    def flush(self, timeout_s: float = 5.0) -> bool:
+    def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything that ended is delivered; false where time ran out."""
         return self._recorder.flush(timeout_s)
 
@@ -109,7 +109,8 @@ def install(handler: DriftlineCallbackHandler | None = None) -> DriftlineCallbac
         # A default needs no propagation: it is seen in threads whose context was never copied.
         variable: ContextVar[Any] = ContextVar("driftline_langchain_handler", default=installed)
         register_configure_hook(variable, inheritable=True)
-    installed.enabled = True
+    else:
+        installed.enabled = True
     return installed
 
 
@@ -127,3 +128,9 @@ def _shared_recorder(url: str | None, api_key: str | None, project: str | None) 
     from driftline.runtime import get_recorder
 
     return get_recorder(url=url, api_key=api_key, project=project)
+
+
+def _is_enabled() -> bool:
+    from driftline.runtime import is_enabled
+
+    return is_enabled()

@@ -65,7 +65,7 @@ class EventTranslator(BaseCallbackHandler):
             self._joined_langgraph = join_langgraph(EventTranslator)
         metadata = more.get("metadata") or _NOTHING
         name = name_of(serialized, more.get("name"), "chain")
-        kind = chain_kind(name, more.get("run_type"), metadata)
+        kind = chain_kind(name, more.get("run_type"), metadata, more.get("tags") or ())
         copier = Copier()
         self._start(
             at_ns, run_id, parent_run_id, kind, name, copier, more,
@@ -244,7 +244,7 @@ class EventTranslator(BaseCallbackHandler):
     @never_raises
     def on_interrupt(self, event: Any) -> None:
         at_ns = self._now()
-        run = self._recorder.get_open(event.run_id.int)
+        run = None if event.run_id is None else self._recorder.get_open(event.run_id.int)
         if run is None or run.is_repeated("interrupt"):
             return
         run.waits = True
@@ -258,7 +258,8 @@ class EventTranslator(BaseCallbackHandler):
 
     @never_raises
     def on_resume(self, event: Any) -> None:
-        self._note(event.run_id, "resume", {"status": event.status, "checkpoint_id": event.checkpoint_id})
+        if event.run_id is not None:
+            self._note(event.run_id, "resume", {"status": event.status, "checkpoint_id": event.checkpoint_id})
 
     # How events become calls of the recorder
 

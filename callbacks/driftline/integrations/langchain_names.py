@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from driftline.records import Kind
@@ -11,6 +11,8 @@ _RUN_TYPES = {"prompt": Kind.PROMPT, "parser": Kind.PARSER, "llm": Kind.LLM}
 _AGENT_CLASSES = frozenset(("AgentExecutor", "RunnableAgent", "RunnableMultiActionAgent"))
 _GRAPH = "LangGraph"
 """The name of a graph that nobody named."""
+_NODE_TAG = "graph:step:"
+"""On the runs of nodes, but not on what runs inside them."""
 
 
 def name_of(serialized: Any, name: Any, default: str) -> str:
@@ -27,18 +29,20 @@ def name_of(serialized: Any, name: Any, default: str) -> str:
     return default
 
 
-def chain_kind(name: str, run_type: Any, metadata: Mapping[str, Any]) -> Kind:
+def chain_kind(name: str, run_type: Any, metadata: Mapping[str, Any], tags: Iterable[Any]) -> Kind:
     """What a chain event is about: LangChain sends it for prompts, parsers, agents and graphs too."""
     kind = _RUN_TYPES.get(run_type) if type(run_type) is str else None
     if kind is not None:
         return kind
-    if name in _AGENT_CLASSES or _is_graph_agent(name, metadata):
+    if name in _AGENT_CLASSES or _is_graph_agent(name, metadata, tags):
         return Kind.AGENT
     return Kind.CHAIN
 
 
-def _is_graph_agent(name: str, metadata: Mapping[str, Any]) -> bool:
-    """Whether this is the graph of an agent; its nodes inherit the metadata but bear names of their own."""
+def _is_graph_agent(name: str, metadata: Mapping[str, Any], tags: Iterable[Any]) -> bool:
+    """Whether this is the graph of an agent; its nodes inherit the metadata, but not the name."""
     if metadata.get("ls_integration") != "langchain_create_agent":
         return False
-    return name == (metadata.get("lc_agent_name") or _GRAPH) and metadata.get("langgraph_node") != name
+    if name != (metadata.get("lc_agent_name") or _GRAPH):
+        return False
+    return not any(type(tag) is str and tag.startswith(_NODE_TAG) for tag in tags)

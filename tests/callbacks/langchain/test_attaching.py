@@ -9,15 +9,22 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManager, dispatch_custom_event
 from langchain_core.callbacks.manager import trace_as_chain_group
+from langchain_core.outputs import LLMResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
+from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict
 
+from driftline.guarding import failures
 from driftline.integrations import langchain as integration
 from driftline.integrations.langchain import DriftlineCallbackHandler, install, uninstall
 from driftline.records import Kind
@@ -168,6 +175,61 @@ def test_installed_it_sees_a_chain_group(installed: Watched) -> None:
     with trace_as_chain_group("group") as manager:
         leaf.invoke("abc", {"callbacks": manager})
     assert installed.tree == [["group", "leaf"]]
+
+
+def test_installed_it_leaves_no_stray_ids_when_a_plain_pool_loses_the_trace(installed: Watched) -> None:
+    def fan_out(text: str) -> int:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(leaf.invoke, text).result()
+
+    async def to_the_loop(text: str) -> int:
+        return await asyncio.get_running_loop().run_in_executor(None, leaf.invoke, text)
+
+    RunnableLambda(fan_out, name="outer").invoke("abc")
+    looped: Any = RunnableLambda(lambda _: None, afunc=to_the_loop, name="outer")
+    asyncio.run(looped.ainvoke("abc"))
+    assert sorted(installed.tree) == ["leaf", "leaf", "outer", "outer"]
+    assert {run.parent_id for run in installed.runs()} == {None}
+    assert all("unseen_parent_id" not in run.metadata for run in installed.runs())
+
+
+def test_installed_it_sees_that_a_graph_waits(installed: Watched) -> None:
+    graph: Any = StateGraph(dict)
+    graph.add_node("ask", lambda state: interrupt("Go on?"))
+    graph.add_edge(START, "ask")
+    config: Any = {"configurable": {"thread_id": "t"}}
+    graph.compile(checkpointer=InMemorySaver(), name="graph").invoke({"a": 1}, config)
+    assert installed.tree == [["graph (interrupted)", "ask (interrupted)"]]
+
+
+def test_switched_off_by_the_environment_it_hears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_ENABLED", "0")
+    handler = DriftlineCallbackHandler()
+    assert not handler.enabled
+    assert handler.ignore_chain
+    leaf.invoke("abc", {"callbacks": [handler]})
+    assert handler.last_trace_id is None
+
+
+def test_by_itself_it_breaks_no_application(monkeypatch: pytest.MonkeyPatch, watched: Watched) -> None:
+    monkeypatch.setattr(failures, "strict", False)
+    assert DriftlineCallbackHandler(recorder=watched.recorder).raise_error is False
+
+
+def test_events_may_bring_more_than_is_known_today(watched: Watched) -> None:
+    run_id = uuid4()
+    more: Any = {"parent_run_id": None, "tags": [], "metadata": {}, "of_tomorrow": 1}
+    handler = watched.handler
+    handler.on_chat_model_start({}, [[]], run_id=run_id, **more)
+    handler.on_llm_new_token("x", run_id=run_id, **more)
+    handler.on_stream_event({}, run_id=run_id, **more)
+    handler.on_custom_event("x", {}, run_id=run_id, of_tomorrow=1)
+    handler.on_llm_end(LLMResult(generations=[]), run_id=run_id, **more)
+    for kind in ("chain", "tool", "retriever"):
+        run_id = uuid4()
+        getattr(handler, f"on_{kind}_start")({}, "x", run_id=run_id, **more)
+        assert getattr(handler, f"on_{kind}_end")([], run_id=run_id, **more) is None
+    assert len(watched.runs()) == 4
 
 
 def test_installing_again_changes_nothing(installed: Watched) -> None:

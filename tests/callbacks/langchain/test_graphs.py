@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, interrupt
 
 from driftline.records import Kind, Status
@@ -137,16 +137,21 @@ def test_a_resumed_graph_is_a_trace_of_the_same_session(watched: Watched) -> Non
     assert [event.name for event in after.events] == ["resume"]
 
 
-def test_a_graph_that_stops_before_a_node_waits_too(watched: Watched) -> None:
+@pytest.mark.parametrize("when", ["interrupt_before", "interrupt_after"])
+def test_a_graph_that_stops_beside_a_node_waits_too(watched: Watched, when: str) -> None:
     graph: Any = StateGraph(State)
-    graph.add_node("write", say("b"))
-    graph.add_edge(START, "write")
-    compiled = graph.compile(checkpointer=InMemorySaver(), interrupt_before=["write"], name="graph")
-    compiled.invoke({"text": "x"}, on_thread(watched))
-    run = watched.only()
+    for node in ("read", "write"):
+        graph.add_node(node, say(node))
+    graph.add_edge(START, "read")
+    graph.add_edge("read", "write")
+    stop: Any = {when: ["read"]}
+    graph.compile(checkpointer=InMemorySaver(), name="graph", **stop).invoke(
+        {"text": "x"}, on_thread(watched)
+    )
+    run = watched.only(name="graph")
     assert run.status is Status.INTERRUPTED
     assert [(event.name, event.data["status"]) for event in run.events] == [  # type: ignore[call-overload, index]
-        ("interrupt", "interrupt_before")
+        ("interrupt", when)
     ]
 
 
@@ -263,6 +268,20 @@ def test_an_agent_inside_a_tool_of_an_agent_nests(watched: Watched) -> None:
     assert {run.name for run in watched.runs(kind=Kind.AGENT)} == {"inner", "outer"}
     assert inner_run.parent_id == tool_run.id
     assert len({run.trace_id for run in runs.values()}) == 1
+
+
+def test_an_agent_as_a_node_of_a_graph_or_of_an_agent_is_an_agent_once(watched: Watched) -> None:
+    agent: Any = create_agent(ScriptedModel(script=["It is 3."]), [], name="worker")
+    graph: Any = StateGraph(MessagesState)
+    graph.add_node("worker", agent)
+    graph.add_edge(START, "worker")
+    graph.compile(name="graph").invoke({"messages": [("user", "1 + 2?")]}, watched.config())
+    [[root, [node, [inner, model]]]] = watched.tree
+    assert (root, node, inner, model[0]) == ("graph", "worker", "worker", "model")
+    of_node, of_agent = watched.runs(name="worker")
+    if of_node.parent_id == of_agent.id:
+        of_node, of_agent = of_agent, of_node
+    assert (of_node.kind, of_agent.kind) == (Kind.CHAIN, Kind.AGENT)
 
 
 def test_a_model_in_a_node_streams_when_the_graph_streams_its_messages(watched: Watched) -> None:

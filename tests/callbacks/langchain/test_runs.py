@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from contracts.recorded import STARTED_AT, tree_of
 from langchain_core.documents import Document
 from langchain_core.output_parsers import StrOutputParser
@@ -11,6 +12,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnablePassthrough
 
+from driftline.integrations.langchain_names import name_of
 from driftline.records import Kind, Status
 
 from .conftest import Watched
@@ -82,6 +84,20 @@ def test_a_run_bears_the_name_that_it_was_given(watched: Watched) -> None:
     RunnableLambda(len, name="count").invoke("abc", watched.config(run_name="count letters"))
     RunnableLambda(len).with_config(run_name="length").invoke("abc", watched.config())
     assert [run.name for run in watched.runs()] == ["count letters", "length"]
+
+
+@pytest.mark.parametrize(
+    ("serialized", "name", "expected"),
+    [
+        ({"name": "b", "id": ["x", "C"]}, "a", "a"),
+        ({"name": "b", "id": ["x", "C"]}, None, "b"),
+        ({"id": ["x", "C"]}, None, "C"),
+        ({"id": []}, None, "chain"),
+        (None, None, "chain"),
+    ],
+)
+def test_a_run_without_a_name_bears_that_of_its_class(serialized: Any, name: Any, expected: str) -> None:
+    assert name_of(serialized, name, "chain") == expected
 
 
 def test_tags_and_metadata_reach_every_run_inside(watched: Watched) -> None:

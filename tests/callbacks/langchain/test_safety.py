@@ -170,6 +170,29 @@ def test_what_changes_after_the_event_is_recorded_as_it_was(watched: Watched) ->
     assert run.outputs["list"] == [1, 2]
 
 
+def test_what_other_threads_change_meanwhile_does_no_harm(watched: Watched) -> None:
+    shared: dict[str, Any] = {f"key {n}": [n] for n in range(200)}
+    done = threading.Event()
+
+    def change() -> None:
+        n = 0
+        while not done.is_set():
+            n += 1
+            shared[f"key {n % 400}"] = [n]
+            shared.pop(f"key {(n * 7) % 400}", None)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(200):
+            leaf.invoke(shared, watched.config())
+    finally:
+        done.set()
+        thread.join()
+    assert len(watched.runs()) == 200
+    assert all(isinstance(run.inputs, dict) for run in watched.runs())
+
+
 def test_metadata_that_langgraph_writes_into_is_recorded_as_it_was(watched: Watched) -> None:
     metadata: dict[str, Any] = {"shelf": [1]}
     tags = ["night"]
