@@ -121,7 +121,7 @@ class _Finder:
                 continue
             spec = finder.find_spec(name, path, target)
             if spec is not None:
-                if not self.awaited:
+                if not self.awaited and self in sys.meta_path:
                     sys.meta_path.remove(self)
                 if spec.loader is not None and hasattr(spec.loader, "exec_module"):
                     spec.loader = _Watching(spec.loader, integration)  # type: ignore[assignment]

@@ -108,7 +108,7 @@ def _is_token(character: str) -> bool:
 
 _DOMAIN = re.compile(r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
 _PHONES = (
-    re.compile(r"(?<![\w+])(?:\+|00(?=[1-9]\d{0,2}[ .\-/(]))[1-9](?:[ ().\-/]{0,2}\d){6,13}(?!\w)"),
+    re.compile(r"(?<![\w+])(?<!\d )(?:\+|00(?=[1-9]\d{0,2}[ .\-/(]))[1-9](?:[ ().\-/]{0,2}\d){6,13}(?!\w)"),
     re.compile(
         r"(?<![\w.+-])(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[.\- ])[2-9]\d{2}[.\- ]\d{4}(?![\w-])"
     ),
@@ -151,7 +151,7 @@ _CREDENTIAL = re.compile(
             r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,255}|whsec_[A-Za-z0-9]{20,80}",  # Stripe
             r"SG\.[\w-]{16,32}\.[\w-]{32,64}|key-[0-9a-f]{32}",  # SendGrid, Mailgun
             r"npm_[A-Za-z0-9]{36}|pypi-AgE[\w-]{50,255}|dop_v1_[0-9a-f]{64}",  # npm, PyPI, DigitalOcean
-            r"eyJ[\w-]{8,4096}\.eyJ[\w-]{8,8192}\.[\w-]{8,2048}",  # JSON web tokens
+            r"eyJ(?<![\w-]eyJ)[\w-]{8,4096}\.eyJ[\w-]{8,8192}\.[\w-]{8,2048}",  # JSON web tokens
             r"(?<=[Bb]earer )[\w.~+/-]{16,2048}={0,2}",
             r"(?<=[Bb]asic )[A-Za-z0-9+/]{16,1024}={0,2}(?![A-Za-z0-9+/])",
         )

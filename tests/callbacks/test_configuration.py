@@ -1,0 +1,139 @@
+"""The environment configures a program; a wrong value is one line with the remedy, never an exception."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from driftline import configuration
+from driftline.configuration import VARIABLES, Configuration, Content, read_configuration
+
+
+@pytest.fixture(autouse=True)
+def _complaints_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configuration, "_COMPLAINED", set())
+
+
+def test_without_anything_there_are_defaults(caplog: pytest.LogCaptureFixture) -> None:
+    assert read_configuration({}) == Configuration()
+    assert read_configuration({"DRIFTLINE_URL": "", "DRIFTLINE_PROJECT": "  "}) == Configuration()
+    assert caplog.messages == []
+
+
+def test_everything_can_be_said_by_the_environment(tmp_path: Path) -> None:
+    certificates = tmp_path / "ca.pem"
+    certificates.write_text("")
+    environ = {
+        "DRIFTLINE_URL": " https://traces.example/below/ ",
+        "DRIFTLINE_API_KEY": "dl_abc",
+        "DRIFTLINE_PROJECT": "shop",
+        "DRIFTLINE_ENVIRONMENT": "production",
+        "DRIFTLINE_RELEASE": "2026.3",
+        "DRIFTLINE_ENABLED": "no",
+        "DRIFTLINE_SAMPLE_RATE": "0.25",
+        "DRIFTLINE_CONTENT": "None",
+        "DRIFTLINE_REDACT": "Email, key",
+        "DRIFTLINE_FILE": "/var/log/runs.jsonl",
+        "DRIFTLINE_CA_FILE": str(certificates),
+        "DRIFTLINE_TIMEOUT_S": "2.5",
+        "DRIFTLINE_EXIT_TIMEOUT_S": "0",
+        "DRIFTLINE_QUEUE_RUNS": "50",
+    }
+    assert read_configuration(environ) == Configuration(
+        url="https://traces.example/below",
+        api_key="dl_abc",
+        project="shop",
+        environment="production",
+        release="2026.3",
+        enabled=False,
+        sample_rate=0.25,
+        content=Content.NONE,
+        redact=("key", "email"),
+        file="/var/log/runs.jsonl",
+        ca_file=str(certificates),
+        timeout_s=2.5,
+        exit_timeout_s=0.0,
+        queue_runs=50,
+    )
+    assert {variable.name for variable in VARIABLES} == environ.keys()
+    assert [variable.field for variable in VARIABLES] == [each.name for each in fields(Configuration)]
+
+
+def test_arguments_come_before_the_environment() -> None:
+    environ = {"DRIFTLINE_URL": "http://other.example", "DRIFTLINE_PROJECT": "other"}
+    read = read_configuration(environ, url="http://mine.example/", project="mine")
+    assert (read.url, read.project) == ("http://mine.example", "mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "redact"),
+    [
+        ("all", ("key", "card", "iban", "phone", "email")),
+        ("1", ("key", "card", "iban", "phone", "email")),
+        ("none", ()),
+        ("off", ()),
+        ("phone", ("phone",)),
+    ],
+)
+def test_what_is_redacted(text: str, redact: tuple[str, ...]) -> None:
+    assert read_configuration({"DRIFTLINE_REDACT": text}).redact == redact
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DRIFTLINE_URL", "traces.example:8321", "an address such as http://127.0.0.1:8321"),
+        ("DRIFTLINE_URL", "ftp://traces.example", "it stays http://127.0.0.1:8321"),
+        ("DRIFTLINE_URL", "http://", "an address"),
+        ("DRIFTLINE_URL", "http://me:secret@traces.example", "an address"),
+        ("DRIFTLINE_URL", "http://traces.example:port", "an address"),
+        ("DRIFTLINE_URL", "http://traces.example/\r\nX: y", "an address"),
+        ("DRIFTLINE_URL", "http://[::1", "an address"),
+        (
+            "DRIFTLINE_API_KEY",
+            "dl_a\nX-Evil: 1",
+            "it is left unset. Set it to the key as the server showed it",
+        ),
+        ("DRIFTLINE_PROJECT", "x" * 201, "a name of at most 200 characters"),
+        ("DRIFTLINE_ENABLED", "maybe", "it stays True. Set it to 1 or 0"),
+        ("DRIFTLINE_SAMPLE_RATE", "10%", "it stays 1. Set it to a number from 0 to 1"),
+        ("DRIFTLINE_SAMPLE_RATE", "1.5", "a number from 0 to 1"),
+        ("DRIFTLINE_SAMPLE_RATE", "nan", "a number from 0 to 1"),
+        ("DRIFTLINE_CONTENT", "some", "it stays full. Set it to full or none"),
+        ("DRIFTLINE_REDACT", "emails", "it stays key. Set it to all, none, or some of key,card,"),
+        ("DRIFTLINE_CA_FILE", "/no/such/file.pem", "it is left unset. Set it to a PEM file that exists"),
+        ("DRIFTLINE_TIMEOUT_S", "0", "it stays 10. Set it to a number from 0.1 to 3600"),
+        ("DRIFTLINE_TIMEOUT_S", "inf", "it stays 10"),
+        ("DRIFTLINE_EXIT_TIMEOUT_S", "-1", "it stays 5. Set it to a number from 0 to 3600"),
+        ("DRIFTLINE_QUEUE_RUNS", "many", "it stays 10000. Set it to a whole number from 1 on"),
+    ],
+)
+def test_a_wrong_value_is_said_once_with_the_remedy(
+    name: str, value: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        assert read_configuration({name: value}) == Configuration()
+    [line] = caplog.messages
+    assert line.startswith(f"driftline: {name} is ")
+    assert said in line
+    assert "\n" not in line
+    if name == "DRIFTLINE_API_KEY":
+        assert "dl_a" not in line
+
+
+def test_a_wrong_argument_is_said_by_its_own_name(caplog: pytest.LogCaptureFixture) -> None:
+    assert read_configuration({}, url=8321, project="p") == Configuration(project="p")  # type: ignore[arg-type]
+    [line] = caplog.messages
+    assert line.startswith("driftline: url is a int; it stays http://127.0.0.1:8321")
+
+
+def test_the_key_does_not_show() -> None:
+    assert "dl_secret" not in repr(Configuration(api_key="dl_secret"))
+
+
+def test_every_variable_says_what_it_is_for() -> None:
+    for variable in VARIABLES:
+        assert variable.meaning.endswith(".")
+        assert variable.expected
