@@ -1,0 +1,129 @@
+"""Sets and lists what a model costs, where the catalogue does not know or knows otherwise."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+from rich.table import Table
+
+from driftline_server.cli.console import console, plain
+from driftline_server.cli.options import opened, store_options
+from driftline_server.cli.root import CONTEXT
+from driftline_server.storage.queries import PriceOverride
+
+
+def _micro_usd(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A price in USD, such as ``3`` or ``$0.25``, as whole micro-USD."""
+    if value is None:
+        return None
+    try:
+        micro = Decimal(value.strip().lstrip("$")) * 1_000_000
+    except InvalidOperation:
+        micro = Decimal(-1)
+    if not micro.is_finite() or micro < 0 or micro != int(micro):
+        raise click.BadParameter(f"{value!r} is no price such as 3 or 0.25, with at most six decimals")
+    return int(micro)
+
+
+@click.group("prices", context_settings=CONTEXT)
+def command() -> None:
+    """Set and list what a model costs, in USD per million tokens.
+
+    Where nothing is set, prices come from the catalogue of genai-prices.
+    """
+
+
+@command.command("set")
+@click.argument("model")
+@click.option(
+    "--input",
+    "input_price",
+    callback=_micro_usd,
+    metavar="USD",
+    required=True,
+    help="Per million tokens of input.",
+)
+@click.option(
+    "--output",
+    "output_price",
+    callback=_micro_usd,
+    metavar="USD",
+    required=True,
+    help="Per million tokens of output.",
+)
+@click.option(
+    "--cache-read", callback=_micro_usd, metavar="USD", help="Input read from a prompt cache; else as input."
+)
+@click.option(
+    "--cache-write",
+    callback=_micro_usd,
+    metavar="USD",
+    help="Input written to a prompt cache; else as input.",
+)
+@click.option("--project", default="", help="Only for this project.")
+@click.option("--from", "valid_from", type=click.DateTime(), help="Valid from then on, UTC. [now]")
+@store_options
+def set_price(
+    model: str,
+    input_price: int,
+    output_price: int,
+    cache_read: int | None,
+    cache_write: int | None,
+    project: str,
+    valid_from: datetime | None,
+    **given: Any,
+) -> None:
+    """Set the price of MODEL, a name as the provider writes it, or its beginning with a * at the end.
+
+    Runs that are stored already keep their cost.
+    """
+    with opened(**given) as services:
+        since = valid_from.replace(tzinfo=UTC) if valid_from else services.now()
+        services.catalog.put_price_override(
+            PriceOverride(
+                project=project,
+                model=model,
+                input_micro_usd=input_price,
+                output_micro_usd=output_price,
+                cache_read_micro_usd=cache_read,
+                cache_write_micro_usd=cache_write,
+                valid_from=since,
+            )
+        )
+    click.echo(f"{model} costs {_usd(input_price)} in and {_usd(output_price)} out, per million tokens")
+
+
+@command.command("list")
+@store_options
+def list_prices(**given: Any) -> None:
+    """List the prices that were set."""
+    with opened(**given) as services:
+        prices = services.catalog.get_price_overrides()
+    if not prices:
+        click.echo("none set; prices come from the catalogue of genai-prices")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("Model", "Project", "Valid from"):
+        table.add_column(name)
+    for name in ("Input", "Output", "Cache read", "Cache write"):
+        table.add_column(name, justify="right")
+    for price in prices:
+        table.add_row(
+            plain(price.model),
+            plain(price.project or "every"),
+            plain(price.valid_from.strftime("%Y-%m-%d %H:%M UTC")),
+            _usd(price.input_micro_usd),
+            _usd(price.output_micro_usd),
+            _usd(price.cache_read_micro_usd),
+            _usd(price.cache_write_micro_usd),
+        )
+    out = console()
+    out.print(table)
+    out.print("USD per million tokens", style="dim")
+
+
+def _usd(micro: int | None) -> str:
+    return "as input" if micro is None else f"${(Decimal(micro) / 1_000_000).normalize():f}"

@@ -1,0 +1,58 @@
+"""The command ``driftline`` and the list of what it can do; each part is loaded when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from driftline.version import __version__
+
+NAME = "driftline"
+_COMMANDS = {
+    "serve": "Start the server and its pages.",
+    "demo": "Start a server and fill it with the traces of a real application.",
+    "open": "Open the pages in a browser.",
+    "traces": "List, show, export and import traces.",
+    "settings": "List every setting with its value and origin.",
+    "users": "Add, list and change the people who may log in.",
+    "keys": "Make, list and revoke the API keys of programs.",
+    "prices": "Set and list what a model costs.",
+    "worker": "Do the jobs in a process of their own.",
+}
+"""Commands in the order of the help; their modules have the same names."""
+_MODULES = {"open": "open_pages", "settings": "show_settings"}
+"""Modules whose own name would hide another one."""
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports the one that is asked for, so that help comes at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"driftline_server.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT)
+@click.version_option(__version__, "--version", prog_name=NAME, message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the stack of an unexpected error.")
+def root(debug: bool) -> None:
+    """Driftline keeps the traces of LLM applications on your own machine.
+
+    \b
+    driftline demo                 see it with traces of a real application
+    driftline serve                start the server
+    driftline traces list          what happened lately
+    """

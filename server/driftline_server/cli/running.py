@@ -1,0 +1,62 @@
+"""Runs a command and turns whatever goes wrong into a line or two with the remedy."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from driftline.errors import DriftlineError
+from driftline_server.cli.console import complain
+from driftline_server.cli.root import NAME, root
+
+FAILED = 1
+WRONG_USAGE = 2
+INTERRUPTED = 130
+"""What a shell expects of a program that was ended with Ctrl-C."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = root.main(given, prog_name=NAME, standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        return _explain_usage(error)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    except click.ClickException as error:
+        complain(error.format_message())
+        return error.exit_code
+    except DriftlineError as error:
+        if _wants_stack(given):
+            raise
+        complain(str(error))
+        return FAILED
+    except Exception as error:
+        if _wants_stack(given):
+            raise
+        complain(f"unexpected {type(error).__name__}: {error}", "run it again with --debug to see where")
+        return FAILED
+    return code if isinstance(code, int) else 0
+
+
+def _explain_usage(error: click.UsageError) -> int:
+    command = error.ctx.command_path if error.ctx else NAME
+    complain(error.format_message(), f"see: {command} --help")
+    return WRONG_USAGE
+
+
+def _reader_left() -> int:
+    """As when ``head`` has seen enough; nothing more may be written, not even by Python at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
+
+
+def _wants_stack(given: Sequence[str]) -> bool:
+    return "--debug" in given

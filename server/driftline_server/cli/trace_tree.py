@@ -1,0 +1,188 @@
+"""A trace as a tree for a terminal: each run below its parent, with a bar on one time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from driftline_server.cli.console import local_time, one_line, plain, safe
+from driftline_server.cli.trace_list import STATUS_STYLES, said
+from driftline_server.pages.formatting import duration, money, tokens
+
+_BAR = 28
+_DEEPEST = 12
+_MOST_RUNS = 500
+_MOST_OF_MESSAGE = 2_000
+_KIND_STYLES = {
+    "llm": "blue", "retriever": "green", "tool": "dark_orange", "agent": "magenta", "embedding": "cyan",
+    "reranker": "cyan", "guardrail": "red",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A run in the tree."""
+
+    run: dict[str, Any]
+    depth: int
+    orphan: bool = False
+    """Its parent is not in the trace."""
+
+
+def print_trace(out: Console, trace: dict[str, Any]) -> None:
+    """Print the facts of a trace, its tree, and what went wrong in it."""
+    summary, placed = trace["summary"], list(place_runs(trace["runs"]))
+    _print_facts(out, summary)
+    axis = Axis.of(trace["runs"])
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("Run", overflow="ellipsis", no_wrap=True, max_width=56)
+    table.add_column(f"0 to {said(duration(axis.span_ms))}", no_wrap=True)
+    for name in ("Took", "First token", "Tokens", "Cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in placed[:_MOST_RUNS]:
+        table.add_row(*_cells(each, axis))
+    out.print(table, soft_wrap=False)
+    if len(placed) > _MOST_RUNS:
+        out.print(f"and {len(placed) - _MOST_RUNS:,} more runs; --json gives them all", style="dim")
+    for run in failures_of(trace["runs"]):
+        _print_error(out, run)
+
+
+def place_runs(runs: list[dict[str, Any]]) -> Iterator[Placed]:
+    """The runs in the order of the tree, each after its parent; none is left out, even in a circle."""
+    known = {run["id"] for run in runs}
+    children: dict[str | None, list[dict[str, Any]]] = {}
+    for run in sorted(runs, key=lambda run: run["started_at"] or ""):
+        parent = run["parent_id"] if run["parent_id"] in known else None
+        children.setdefault(parent, []).append(run)
+    seen: set[str] = set()
+    roots = [(run, 0) for run in children.get(None, [])]
+    circles = [(run, 0) for run in runs]
+    for start in (*roots, *circles):
+        waiting = [start]
+        while waiting:
+            run, depth = waiting.pop()
+            if run["id"] in seen:
+                continue
+            seen.add(run["id"])
+            yield Placed(run, depth, orphan=depth == 0 and run["parent_id"] is not None)
+            waiting += [(child, depth + 1) for child in reversed(children.get(run["id"], []))]
+
+
+def failures_of(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs that failed; where an error rose through several, the one that it began in."""
+    began_deeper = {
+        (run["parent_id"], run["error"]["type"], run["error"]["message"]) for run in runs if run["error"]
+    }
+    return [
+        run
+        for run in runs
+        if run["error"] and (run["id"], run["error"]["type"], run["error"]["message"]) not in began_deeper
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The stretch of time that the bars share."""
+
+    began: datetime | None
+    span_ms: float
+
+    @classmethod
+    def of(cls, runs: list[dict[str, Any]]) -> Axis:
+        """From the first start to the last end."""
+        starts = [datetime.fromisoformat(run["started_at"]) for run in runs if run["started_at"]]
+        if not starts:
+            return cls(None, 0.0)
+        began = min(starts)
+        ends = [
+            datetime.fromisoformat(run["started_at"])
+            - began
+            + timedelta(milliseconds=run["duration_ms"] or 0)
+            for run in runs
+            if run["started_at"]
+        ]
+        return cls(began, max(ends) / timedelta(milliseconds=1))
+
+    def bar(self, run: dict[str, Any]) -> str:
+        """A bar where the run lay; the wait for its first token is lighter, a run without end fades out."""
+        if self.began is None or not run["started_at"]:
+            return ""
+        start_ms = (datetime.fromisoformat(run["started_at"]) - self.began) / timedelta(milliseconds=1)
+        begin = self._column(start_ms)
+        if run["duration_ms"] is None:
+            return " " * begin + "▒░"
+        end = max(begin + 1, self._column(start_ms + run["duration_ms"]))
+        waited = (run["timeline"] or {}).get("ttft_ms")
+        first = begin if waited is None else min(end, self._column(start_ms + waited))
+        return " " * begin + "░" * (first - begin) + "█" * (end - first)
+
+    def _column(self, ms: float) -> int:
+        return min(_BAR - 1, round(_BAR * ms / self.span_ms)) if self.span_ms else 0
+
+
+def _print_facts(out: Console, summary: dict[str, Any]) -> None:
+    status = summary["status"]
+    out.print(
+        Text.assemble(
+            plain(summary["name"], "bold"),
+            "  ",
+            (one_line(status), STATUS_STYLES.get(status, "")),
+            "  ",
+            plain(summary["question"], "italic"),
+        )
+    )
+    facts = {
+        "started": local_time(summary["started_at"]),
+        "took": said(duration(summary["duration_ms"], missing="still running")),
+        "first token": said(duration(summary["first_token_ms"], missing="none")),
+        "tokens": said(tokens(summary["tokens"]["total"])),
+        "cost": said(money(summary["cost"]["total_micro_usd"])),
+        "user": summary["user_id"],
+        "session": summary["session_id"],
+        "release": summary["release"],
+        "project": summary["project"],
+    }
+    line = Text()
+    for name, value in facts.items():
+        if value:
+            line.append(f"{name} ", "dim").append(one_line(str(value))).append("  ")
+    out.print(line)
+    if summary["answer"] and status != "error":
+        out.print(Text.assemble(("→ ", "dim"), plain(summary["answer"])))
+    out.print()
+
+
+def _cells(placed: Placed, axis: Axis) -> list[Text]:
+    run, depth = placed.run, placed.depth
+    status, kind = run["status"], run["kind"]
+    guide = "  " * depth if depth <= _DEEPEST else f"{'  ' * (_DEEPEST - 1)}{depth} "
+    name = Text.assemble(
+        (guide, "dim"), plain(run["name"]), " ", (one_line(kind), _KIND_STYLES.get(kind, "dim"))
+    )
+    if status != "ok":
+        name.append(f" {one_line(status)}", STATUS_STYLES.get(status, ""))
+    if placed.orphan:
+        name.append(" its parent is missing", "yellow")
+    timeline, usage, cost = run["timeline"] or {}, run["usage"] or {}, run["cost"] or {}
+    counts = [usage[key] for key in ("input_tokens", "output_tokens") if usage.get(key) is not None]
+    return [
+        name,
+        Text(axis.bar(run), STATUS_STYLES["error"] if status == "error" else _KIND_STYLES.get(kind, "dim")),
+        Text(said(duration(run["duration_ms"], missing="running" if status == "running" else "unknown"))),
+        Text(said(duration(timeline["ttft_ms"])) if timeline.get("ttft_ms") is not None else ""),
+        Text(said(tokens(sum(counts))) if counts else ""),
+        Text(said(money(cost["total_micro_usd"])) if cost else "unknown" if counts else ""),
+    ]
+
+
+def _print_error(out: Console, run: dict[str, Any]) -> None:
+    error = run["error"]
+    message = Text(safe(error["message"][:_MOST_OF_MESSAGE].strip()))
+    out.print(Text.assemble(plain(run["name"], "bold"), " ", plain(error["type"], "red"), ": ", message))

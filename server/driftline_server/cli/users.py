@@ -1,0 +1,73 @@
+"""Adds, lists and changes the people who may log in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.table import Table
+
+from driftline.errors import DriftlineError
+from driftline_server.cli.console import console, plain
+from driftline_server.cli.options import opened, store_options
+from driftline_server.cli.root import CONTEXT
+from driftline_server.operations import access
+from driftline_server.storage.queries import Role
+
+
+@click.group("users", context_settings=CONTEXT)
+def command() -> None:
+    """Add, list and change the people who may log in."""
+
+
+@command.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice([each.value for each in Role]), default=Role.MEMBER.value)
+@click.option("--password", envvar="DRIFTLINE_PASSWORD", help="Asked for where it is not given.")
+@store_options
+def add(name: str, role: str, password: str | None, **given: Any) -> None:
+    """Add a person. The first one should be an admin."""
+    with opened(**given) as services:
+        if access.get_user(services, name.strip()):
+            raise DriftlineError(
+                f"there is a user {name} already: change the password with users passwd {name}"
+            )
+        access.put_user(services, name, password or _ask_password(), role=Role(role))
+    click.echo(f"{name} may log in as {role}")
+
+
+@command.command("passwd")
+@click.argument("name")
+@click.option("--password", envvar="DRIFTLINE_PASSWORD", help="Asked for where it is not given.")
+@store_options
+def passwd(name: str, password: str | None, **given: Any) -> None:
+    """Give a person another password."""
+    with opened(**given) as services:
+        user = access.get_user(services, name.strip())
+        if user is None:
+            raise DriftlineError(f"there is no user {name}: add one with users add {name}")
+        access.put_user(services, user.name, password or _ask_password(), role=user.role)
+    click.echo(f"{name} has a new password")
+
+
+@command.command("list")
+@store_options
+def list_users(**given: Any) -> None:
+    """List the people who may log in."""
+    with opened(**given) as services:
+        users = access.get_users(services)
+    if not users:
+        click.echo("nobody yet: driftline users add NAME --role admin")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("Name", "Role", "Since"):
+        table.add_column(name)
+    for user in users:
+        since = user.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
+        table.add_row(plain(user.name), plain(user.role), plain(since))
+    console().print(table)
+
+
+def _ask_password() -> str:
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return password
