@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from copy import copy
@@ -13,16 +11,20 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
 
+from driftline.bounded import BoundedMap
 from driftline.context import NOTHING_SAID, Scope, current_scope, overlay
-from driftline.guarding import failures, never_raises
+from driftline.guarding import never_raises
 from driftline.open_runs import Announcement, Ended, Facts, OpenRun, failure_of, wall_offset_ns
 from driftline.records import Kind, Prompt, Run, RunError, Status
+from driftline.tending import start_tending, tell_of_forks
 
 NOT_ENDED = "driftline.NotEnded"
 """The error type of runs that Driftline closed in place of the framework."""
 CURRENT_MODEL_RUN: ContextVar[int | None] = ContextVar("driftline_current_model_run", default=None)
 """The key of the model run that began last in this context: one call seen by a framework and by a wrapped SDK
 is one run. It is only meant while ``Recorder.get_open`` still knows the key."""
+_PROMPTED = (Kind.LLM, Kind.CHAIN)
+"""The kinds that work with the prompt that was made beside them."""
 CLOCK_STEP_NS = 1_000_000_000
 """How far the wall clock may leave the anchor before a new one is taken: the machine slept."""
 
@@ -64,10 +66,6 @@ class Recorder:
     A run's key is the framework's id as a number of 128 bits. All methods may be called from any thread.
     """
 
-    # No lock: a finalizer can end a run while this very thread is starting another one (the garbage
-    # collector closes an abandoned stream), and a fork can happen while another thread would hold it. Each
-    # step below is one operation on a dictionary, which the interpreter makes atomic.
-
     def __init__(
         self,
         delivery: Outlet,
@@ -90,13 +88,18 @@ class Recorder:
         self._wall_offset = wall_offset
         self._wall_ns = wall_offset()
         self._new_id = new_id
-        self._open: dict[int, OpenRun] = {}
-        self._ended: dict[int, Ended] = {}
-        self._given_up: dict[int, OpenRun] = {}
+        self._open: BoundedMap[OpenRun] = BoundedMap(self._limits.max_open)
+        self._ended: BoundedMap[Ended] = BoundedMap(self._limits.max_ended)
+        self._given_up: BoundedMap[OpenRun] = BoundedMap(self._limits.max_given_up)
         self._tended = tended
         self._tender: threading.Thread | None = None
         self._closed = False
-        _RECORDERS.add(self)
+        tell_of_forks(self)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the process is ending, so that nothing more is recorded."""
+        return self._closed
 
     @property
     def open_count(self) -> int:
@@ -141,40 +144,21 @@ class Recorder:
         if self._closed:
             return None
         parent = self._parent_of(parent_key, enclosing_key)
-        run_id = self._new_id() if key in self._ended or key in self._given_up else key
-        around = current_scope()
-        if parent is None:
-            trace_id, parent_id, wall_ns = run_id, None, self._wall_ns
-            linked_key = None
-            scope = overlay(overlay(self._base, around), said)
-        else:
-            trace_id, parent_id, wall_ns = parent.trace_id, parent.id, parent.wall_ns
-            linked_key = parent.key
-            # A block that was entered since the parent started knows more than what the parent passes on.
-            scope = parent.scope if around is parent.context else overlay(parent.scope, around)
-            scope = overlay(scope, said)
-            if prompt is None and kind in (Kind.LLM, Kind.CHAIN):
-                prompt = parent.prompt
-            if isinstance(parent, OpenRun):
-                parent.touched_ns = at_ns
-        run = OpenRun(
-            key=key, id=run_id, trace_id=trace_id, parent_id=parent_id, parent_key=linked_key,
-            named_parent_key=parent_key, project=self.project, name=name, kind=kind, started_ns=at_ns,
-            touched_ns=at_ns, wall_ns=wall_ns, scope=scope, context=around, tags=tags,
-            metadata=metadata or {}, prompt=prompt,
-        )  # fmt: skip
+        run = self._below(parent, key, kind=kind, said=said, prompt=prompt, name=name, started_ns=at_ns,
+                          named_parent_key=parent_key, tags=tags, metadata=metadata or {})  # fmt: skip
         if parent is None and parent_key is not None:
             run.metadata = {**run.metadata, "unseen_parent_id": f"{parent_key:032x}"}
+        elif isinstance(parent, OpenRun):
+            parent.touched_ns = at_ns
         if fields:
             run.fields.update(fields)
         if facts is not None:
             run.facts.append(facts)
         run.size_bytes += size_bytes
-        self._open[key] = run
-        if len(self._open) > self._limits.max_open:
-            self._evict()
+        for oldest in self._open.put(key, run):
+            self._give_up(oldest, f"more than {self._limits.max_open:,} runs were open")
         if self._tender is None and self._tended:
-            self._start_tender()
+            self._tender = start_tending(self, self._limits.tend_every_s)
         return run
 
     def finish(
@@ -189,9 +173,9 @@ class Recorder:
         size_bytes: int = 0,
     ) -> bool:
         """Close a run and hand it over; false where it is unknown or closed already."""
-        run = self._open.pop(key, None)
+        run = self._open.pop(key)
         if run is None:
-            run = self._given_up.pop(key, None)
+            run = self._given_up.pop(key)
             if run is None:
                 return False
             run = _reopened(run)
@@ -236,14 +220,14 @@ class Recorder:
         now_ns = self.clock_ns()
         self._renew_anchor()
         limits = self._limits
-        runs = _values(self._open)
+        runs = self._open.values()
         parents = {run.parent_id for run in runs}
         for run in runs:
-            parent = None if run.parent_key is None else self._ended.get(run.parent_key)
+            parent = self._lost_parent_of(run, has_children=run.id in parents)
             if parent is not None and now_ns - max(parent.ended_ns, run.touched_ns) > limits.grace_s * 1e9:
                 self._close_orphan(run, parent)
             elif run.id not in parents and now_ns - run.touched_ns > limits.ttl_s * 1e9:
-                self._give_up(run, f"nothing was heard of it for {limits.ttl_s:g} s")
+                self._take_out(run, f"nothing was heard of it for {limits.ttl_s:g} s")
             elif not run.announced and now_ns - run.started_ns > limits.announce_after_s * 1e9:
                 run.announced = True
                 self.delivery.offer(Announcement(run))
@@ -251,18 +235,14 @@ class Recorder:
     def close(self) -> None:
         """End what is open, because the process ends."""
         self._closed = True
-        for run in _values(self._open):
-            self._give_up(run, "the process ended")
+        for run in self._open.values():
+            self._take_out(run, "the process ended")
         self._given_up.clear()
 
     def _parent_of(self, parent_key: int | None, enclosing_key: int | None) -> OpenRun | Ended | None:
         parent: OpenRun | Ended | None = None
         if parent_key is not None:
-            parent = (
-                self._open.get(parent_key)
-                or self._ended.get(parent_key)
-                or self._given_up_as_ended(parent_key)
-            )
+            parent = self._open.get(parent_key) or self._ended.get(parent_key)
         if enclosing_key is None or enclosing_key == parent_key:
             return parent
         enclosing = self._open.get(enclosing_key)
@@ -270,38 +250,79 @@ class Recorder:
             return enclosing
         return parent
 
-    def _given_up_as_ended(self, key: int) -> Ended | None:
-        run = self._given_up.get(key)
-        return None if run is None else run.ended()
+    def _below(
+        self,
+        parent: OpenRun | Ended | None,
+        key: int,
+        *,
+        kind: Kind,
+        said: Scope,
+        prompt: Prompt | None,
+        started_ns: int,
+        **more: Any,
+    ) -> OpenRun:
+        """A new run with its place in the trace, and what it inherits from there."""
+        run_id = self._new_id() if key in self._ended else key
+        around = current_scope()
+        if parent is None:
+            trace_id, wall_ns = run_id, self._wall_ns
+            inherited = overlay(self._base, around)
+        else:
+            trace_id, wall_ns = parent.trace_id, parent.wall_ns
+            # A block that was entered since the parent started knows more than what the parent passes on.
+            inherited = parent.scope if around is parent.context else overlay(parent.scope, around)
+            if prompt is None and kind in _PROMPTED:
+                prompt = parent.prompt
+        return OpenRun(
+            key=key,
+            id=run_id,
+            trace_id=trace_id,
+            parent_id=None if parent is None else parent.id,
+            parent_key=None if parent is None else parent.key,
+            project=self.project,
+            kind=kind,
+            started_ns=started_ns,
+            touched_ns=started_ns,
+            wall_ns=wall_ns,
+            scope=overlay(inherited, said),
+            context=around,
+            prompt=prompt,
+            **more,
+        )
 
     def _hand_over(self, run: OpenRun) -> None:
-        self._ended[run.key] = run.ended()
-        _shrink(self._ended, self._limits.max_ended)
+        self._ended.put(run.key, run.ended())
         self.delivery.offer(run)
 
-    def _evict(self) -> None:
-        while len(self._open) > self._limits.max_open:
-            oldest = _first(self._open)
-            if oldest is not None:
-                self._give_up(oldest, f"more than {self._limits.max_open:,} runs were open")
+    def _lost_parent_of(self, run: OpenRun, *, has_children: bool) -> Ended | None:
+        """The parent that ended before a run did; ``None`` where the run may well go on by itself."""
+        if run.parent_key is None or run.parent_key in self._open:
+            return None
+        parent = self._ended.get(run.parent_key)
+        if parent is None or run.started_ns > parent.ended_ns:
+            return None
+        return parent if parent.status is Status.CANCELLED or not has_children else None
 
     def _close_orphan(self, run: OpenRun, parent: Ended) -> None:
         if parent.status is Status.CANCELLED:
             ended_ns = max(parent.ended_ns, run.touched_ns)
-            self._give_up(run, "it was cancelled with its parent", Status.CANCELLED, ended_ns=ended_ns)
+            self._take_out(run, "it was cancelled with its parent", Status.CANCELLED, ended_ns=ended_ns)
         else:
-            self._give_up(run, f"its parent ended ({parent.status}) and its own end never arrived")
+            self._take_out(run, f"its parent ended ({parent.status}) and its own end never arrived")
+
+    def _take_out(
+        self, run: OpenRun, reason: str, status: Status = Status.INCOMPLETE, *, ended_ns: int | None = None
+    ) -> None:
+        if self._open.pop(run.key) is run:
+            self._give_up(run, reason, status, ended_ns=ended_ns)
 
     def _give_up(
         self, run: OpenRun, reason: str, status: Status = Status.INCOMPLETE, *, ended_ns: int | None = None
     ) -> None:
-        if self._open.pop(run.key, None) is not run:
-            return
         run.ended_ns = ended_ns
         run.status = status
         run.error = RunError(type=NOT_ENDED, message=reason)
-        self._given_up[run.key] = run
-        _shrink(self._given_up, self._limits.max_given_up)
+        self._given_up.put(run.key, run)
         self._hand_over(run)
 
     def _renew_anchor(self) -> None:
@@ -309,24 +330,12 @@ class Recorder:
         if abs(wall_ns - self._wall_ns) > CLOCK_STEP_NS:
             self._wall_ns = wall_ns
 
-    def _start_tender(self) -> None:
-        tender = threading.Thread(
-            target=_tend_while_used, args=(weakref.ref(self), self._limits.tend_every_s),
-            name="driftline-tender", daemon=True,
-        )  # fmt: skip
-        self._tender = tender
-        try:
-            tender.start()
-        except RuntimeError as error:
-            # Threads cannot be started while the interpreter shuts down; close() ends what is open then.
-            failures.note("starting the tender", error)
-
-    def _after_fork(self) -> None:
-        """In the child: open runs are the parent process's to end; the child remembers where they stood."""
-        for run in _values(self._open):
-            self._ended[run.key] = run.ended()
-        self._open = {}
-        self._given_up = {}
+    def after_fork(self) -> None:
+        """In a child: open runs are the parent process's to end; the child remembers where they stood."""
+        for run in self._open.values():
+            self._ended.put(run.key, run.ended())
+        self._open.clear()
+        self._given_up.clear()
         self._tender = None
 
 
@@ -337,49 +346,3 @@ def _reopened(run: OpenRun) -> OpenRun:
     again.facts = list(run.facts)
     again.revision = run.revision + 1
     return again
-
-
-def _values(runs: dict[int, OpenRun]) -> tuple[OpenRun, ...]:
-    # The copy is one step; going over the dictionary itself is not.
-    return tuple(runs.copy().values())
-
-
-def _first(runs: dict[int, OpenRun]) -> OpenRun | None:
-    while True:
-        try:
-            return runs[next(iter(runs))]
-        except StopIteration:
-            return None
-        except (RuntimeError, KeyError):
-            # Another thread changed the dictionary between two steps.
-            continue
-
-
-def _shrink(kept: dict[int, Any], limit: int) -> None:
-    while len(kept) > limit:
-        try:
-            del kept[next(iter(kept))]
-        except StopIteration:
-            return
-        except (RuntimeError, KeyError):
-            continue
-
-
-def _tend_while_used(recorder: weakref.ref[Recorder], every_s: float) -> None:
-    while True:
-        time.sleep(every_s)
-        found = recorder()
-        if found is None or found._closed:
-            return
-        found.tend()
-        del found
-
-
-def _after_fork_in_child() -> None:
-    for recorder in tuple(_RECORDERS):
-        recorder._after_fork()
-
-
-_RECORDERS: weakref.WeakSet[Recorder] = weakref.WeakSet()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

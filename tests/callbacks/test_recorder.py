@@ -257,6 +257,47 @@ def test_a_background_child_may_still_end_itself(recorded: Recorded) -> None:
     assert (run.status, run.outputs, run.duration_ms) == (Status.OK, "late", 3_000)
 
 
+def test_a_run_that_began_after_its_parent_ended_has_all_the_time_it_needs(recorded: Recorded) -> None:
+    begin(recorded, 1)
+    end(recorded, 1)
+    recorded.tick(10)
+    begin(recorded, 2, parent=1)
+    recorded.tick(60_000)
+    recorded.recorder.tend()
+    assert recorded.recorder.open_count == 1
+
+
+def test_a_background_run_that_is_busy_is_left_alone(recorded: Recorded) -> None:
+    begin(recorded, 1)
+    begin(recorded, 2, parent=1)
+    begin(recorded, 3, parent=2)
+    end(recorded, 1)
+    recorded.tick(60_000)
+    recorded.recorder.tend()
+    assert recorded.recorder.open_count == 2
+
+
+def test_everything_below_a_cancelled_run_is_cancelled_with_it(recorded: Recorded) -> None:
+    begin(recorded, 1)
+    begin(recorded, 2, parent=1)
+    begin(recorded, 3, parent=2)
+    end(recorded, 1, status=Status.CANCELLED)
+    recorded.tick(60_000)
+    recorded.recorder.tend()
+    recorded.recorder.tend()
+    assert {run.status for run in recorded.runs()} == {Status.CANCELLED}
+
+
+def test_a_child_of_a_key_that_is_used_again_is_no_orphan(recorded: Recorded) -> None:
+    begin(recorded, 1)
+    end(recorded, 1)
+    begin(recorded, 1)
+    begin(recorded, 2, parent=1)
+    recorded.tick(60_000)
+    recorded.recorder.tend()
+    assert recorded.recorder.open_count == 2
+
+
 def test_an_end_that_comes_after_all_completes_the_run(recorded: Recorded) -> None:
     begin(recorded, 1)
     begin(recorded, 2, parent=1, fields={"inputs": "a"})
