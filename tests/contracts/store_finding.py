@@ -150,6 +150,11 @@ class Finding:
         )
         assert sorted(found(store, TraceFilter(text=text))) == names
 
+    def test_a_text_of_any_length_may_be_looked_for(self, store: RunStore) -> None:
+        store.add_runs([a_run(name="needle")])
+        for text in ("needle" * 20_000, "%" * 200_000, "needle" + " " * 200_000):
+            assert found(store, TraceFilter(text=text)) == (["needle"] if text.endswith(" ") else [])
+
     def test_text_is_looked_for_in_name_question_answer_and_error(self, store: RunStore) -> None:
         store.add_runs(
             [

@@ -49,7 +49,7 @@ def open_engines(url: str, *, synchronous: str, busy_timeout_ms: int, pool_size:
         return _open_sqlite(
             parsed, synchronous=synchronous, busy_timeout_ms=busy_timeout_ms, pool_size=pool_size
         )
-    return _open_postgres(parsed, pool_size=pool_size)
+    return _open_postgres(parsed, busy_timeout_ms=busy_timeout_ms, pool_size=pool_size)
 
 
 def _parse(url: str) -> URL:
@@ -112,7 +112,7 @@ def _listen(engine: Engine, pragmas: list[str]) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _open_postgres(url: URL, *, pool_size: int) -> Engines:
+def _open_postgres(url: URL, *, busy_timeout_ms: int, pool_size: int) -> Engines:
     try:
         import psycopg  # noqa: F401
     except ImportError as error:
@@ -125,6 +125,14 @@ def _open_postgres(url: URL, *, pool_size: int) -> Engines:
         pool_pre_ping=True,
         connect_args={"connect_timeout": 10},
     )
+
+    @event.listens_for(engine, "connect")
+    def prepare(dbapi_connection: Any, _: Any) -> None:
+        dbapi_connection.execute(f"set lock_timeout = {int(busy_timeout_ms)}")
+        # A server that hangs may not hold its locks for ever.
+        dbapi_connection.execute("set idle_in_transaction_session_timeout = 60000")
+        dbapi_connection.commit()
+
     return Engines(
         read=engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
         # Each statement sees what was committed before it, also while the transaction waited for a lock.

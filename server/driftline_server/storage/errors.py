@@ -13,7 +13,7 @@ class StoreError(DriftlineError):
 
 
 class StoreBusyError(StoreError):
-    """More is waiting to be written than the store accepts; nothing of this batch was kept."""
+    """The store cannot take more now; nothing of this batch was kept, and trying again later may work."""
 
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
@@ -30,15 +30,18 @@ def explained(error: SQLAlchemyError) -> StoreError:
     if isinstance(error, PoolTimeoutError):
         return StoreBusyError("all connections to the database are busy; try again in a second")
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    if any(sign in cause for sign in _BUSY):
+        return StoreBusyError(f"{cause}: another program holds the database; try again in a second")
     remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in cause), None)
     return StoreError(f"the database refused: {cause}{f'; {remedy}' if remedy else ''}")
 
+
+_BUSY = ("database is locked", "due to lock timeout")
 
 _REMEDIES = {
     "disk is full": "make room on its disk",
     "No space left": "make room on its disk",
     "readonly database": "make its file and its folder writable",
-    "database is locked": "end the other program that writes to it",
     "disk I/O error": "look at the disk and its file system",
     "unable to open database file": "make its folder writable",
     "malformed": "restore the newest backup beside it",

@@ -11,6 +11,8 @@ from driftline_server.storage.tables import runs, trace_models, traces
 from driftline_server.storage.values import bounded, id_or_none, key_text, micros, searchable, storable
 
 Clause = ColumnElement[bool]
+_MAX_PATTERN = 4_000
+"""SQLite refuses patterns above 50,000 bytes."""
 _TRACE_KEYS = (
     "project", "name", "feature", "user_id", "session_id", "environment", "release",
 )  # fmt: skip
@@ -86,7 +88,8 @@ def without_facet(wanted: TraceFilter, facet: Facet) -> TraceFilter:
 
 
 def _pattern(text: str) -> str:
-    words = searchable(" ".join(storable(text).split()))
+    # Longer than all that is looked through, so what is cut off cannot make it match.
+    words = searchable(" ".join(storable(text).split()))[:_MAX_PATTERN]
     escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
 

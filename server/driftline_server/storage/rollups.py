@@ -37,14 +37,14 @@ def roll_up_usage(runs: Sequence[RunFacts]) -> UsageRollup:
     above_models = _ancestors(models, parents)
     innermost = [run for run in models if run.id not in above_models]
     telling = above_reporting | {run.id for run in reporting}
-    telling_models = {run.id for run in models if run.usage is not None}
+    is_told_above = _Descent({run.id for run in models if run.usage is not None}, parents)
     silent = [
         run
         for run in innermost
         # A call that failed was, as a rule, not charged, and one that runs has not been told yet.
         if run.status not in (Status.RUNNING, Status.ERROR)
         and run.id not in telling
-        and telling_models.isdisjoint(_ancestors([run], parents))
+        and not is_told_above(run.id)
     ]
     used = [run for run in counted if run.usage != CACHED]
     return UsageRollup(
@@ -65,6 +65,26 @@ def _ancestors(runs: Sequence[RunFacts], parents: Mapping[bytes, bytes | None]) 
             above.add(parent)
             parent = parents.get(parent)
     return above
+
+
+class _Descent:
+    """Tells which runs lie below some given ones; each way up is walked once."""
+
+    def __init__(self, tops: set[bytes], parents: Mapping[bytes, bytes | None]) -> None:
+        self._parents = parents
+        self._known = dict.fromkeys(tops, True)
+
+    def __call__(self, run_id: bytes) -> bool:
+        way: list[bytes] = []
+        above = self._parents.get(run_id)
+        while above is not None and above not in self._known:
+            way.append(above)
+            # Said for now, so that a ring of parents ends.
+            self._known[above] = False
+            above = self._parents.get(above)
+        found = above is not None and self._known[above]
+        self._known.update(dict.fromkeys(way, found))
+        return found
 
 
 def _sum(numbers: Sequence[int | None]) -> int | None:

@@ -26,8 +26,8 @@ _LOCK_CLASS = 0x6472_6966
 _STRIPES = 256
 """Traces share this many locks, so that a large batch does not use up the server's lock table."""
 _ATTEMPTS = 8
-_TRY_AGAIN = frozenset({"40001", "40P01", "23505", "55P03"})
-"""Serialisation failure, deadlock, a row that another server inserted first, lock timeout."""
+_TRY_AGAIN = frozenset({"40001", "40P01", "23505"})
+"""Serialisation failure, deadlock, a row that another server inserted first."""
 
 
 class MoreTracesError(Exception):

@@ -11,7 +11,7 @@ import pytest
 from contracts.records import BEGIN, a_score, an_id
 from contracts.store_emptying import EmptyingStores
 from contracts.strategies import records_of_one_run, runs
-from fixtures.postgres import PostgresServer
+from fixtures.postgres import PostgresServer, an_empty_schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ AWKWARD = ["", "a", "A", "é", "É", "ß", "%", "_", "\\", "\0", "a\0", "a b", "
 def engines(
     tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
 ) -> Iterator[tuple[EmptyingStores, EmptyingStores]]:
-    with postgres_server.schema() as postgres_url:
+    with an_empty_schema(postgres_server) as postgres_url:
         both = (
             EmptyingStores(f"sqlite:///{tmp_path_factory.mktemp('agree')}/driftline.db"),
             EmptyingStores(postgres_url),

@@ -116,6 +116,14 @@ def test_runs_whose_parent_never_came_count() -> None:
     assert rolled_up(orphan).input_tokens == 5
 
 
+def test_a_wide_and_deep_trace_is_walked_once() -> None:
+    deep = [a_child(ROOT)]
+    for _ in range(3_000):
+        deep.append(a_child(deep[-1]))
+    leaves = [a_model_run(deep[-1], usage=None) for _ in range(10_000)]
+    assert rolled_up(*deep, *leaves).usage_missing == 10_000
+
+
 def test_a_ring_of_parents_ends() -> None:
     one = a_model_run(ROOT, id=an_id(0xA1), parent_id=an_id(0xA2))
     other = a_model_run(ROOT, id=an_id(0xA2), parent_id=an_id(0xA1))

@@ -204,7 +204,7 @@ def test_a_locked_database_is_said_to_all_and_the_writer_lives_on(
         other.begin()
         waiting = [pool.submit(writer.write, note(str(number))) for number in range(3)]
         for each in waiting:
-            with pytest.raises(StoreError, match="locked; end the other program"):
+            with pytest.raises(StoreBusyError, match="another program holds the database"):
                 each.result(DEADLINE_S)
         other.rollback()
     assert writer.write(note("a")) == "a"
@@ -325,6 +325,17 @@ class TestPostgresWriter:
             for each in [pool.submit(write_often, writer) for writer in writers]:
                 each.result(DEADLINE_S)
         assert overlaps == []
+
+    def test_a_lock_that_is_held_too_long_is_said(self, postgres_url: str, postgres: Engines) -> None:
+        impatient = open_engines(postgres_url, synchronous="FULL", busy_timeout_ms=20, pool_size=1)
+
+        def write_meanwhile(_: Transaction) -> None:
+            with pytest.raises(StoreBusyError, match="another program holds the database"):
+                PostgresWriter(impatient.write).write(note("late"), trace_ids=[b"same"])
+
+        PostgresWriter(postgres.write).write(write_meanwhile, trace_ids=[b"same"])
+        impatient.close()
+        assert notes(postgres) == []
 
     def test_closing_waits_for_who_is_inside(self, postgres: Engines) -> None:
         writer = PostgresWriter(postgres.write)
