@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from langchain_anthropic import ChatAnthropic
-from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
+from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI, OpenAIEmbeddings
 from pydantic import SecretStr
 from stand_ins.provider import Provider
 
@@ -38,6 +38,18 @@ class Models:
             "stream_usage": True,
         }
         model = ChatOpenAI(**{**defaults, **options})
+        self._made.append(model)
+        return model
+
+    def azure(self, **options: Any) -> AzureChatOpenAI:
+        """OpenAI's models under the name of a deployment."""
+        model = AzureChatOpenAI(
+            azure_endpoint=self.provider.root_url,
+            api_key=SecretStr(self.provider.key),
+            api_version="2024-10-21",
+            max_retries=0,
+            **options,
+        )
         self._made.append(model)
         return model
 
@@ -109,7 +121,7 @@ async def _close_async(model: Any) -> None:
 
 def _client(model: Any, chat_openai: str, openai: str, anthropic: str) -> Any:
     """The SDK's client inside a model; ``None`` where Anthropic's was not built yet."""
-    if isinstance(model, ChatOpenAI):
+    if isinstance(model, ChatOpenAI | AzureChatOpenAI):
         return getattr(model, chat_openai)
     if isinstance(model, OpenAI | OpenAIEmbeddings):
         return getattr(model, openai)._client

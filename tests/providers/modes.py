@@ -64,6 +64,8 @@ STREAMED: tuple[Mode, ...] = (
 )
 """The provider is asked for a stream."""
 ALL = (*WHOLE, *STREAMED)
+GRAPH = (invoke, stream, ainvoke, astream, astream_events_v2, stream_events_v3, astream_events_v3)
+"""How graphs are driven."""
 V3 = (stream_events_v3, astream_events_v3)
 QUIET = [
     pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning"),

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from stand_ins.provider import Exchange
+
 from driftline.delivery import Delivery
 from driftline.exporters import MemoryExporter
 from driftline.integrations.langchain import DriftlineCallbackHandler
@@ -101,6 +103,12 @@ async def until(ready: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
     while not ready():
         assert time.monotonic() < deadline, f"not so after {timeout_s:g} s"
         await asyncio.sleep(0.01)
+
+
+def last_text(exchange: Exchange) -> str:
+    """What the provider was asked last."""
+    content = exchange.body["messages"][-1]["content"]
+    return content if isinstance(content, str) else str(content[-1]["text"])
 
 
 def tree_of(runs: Iterable[Run]) -> list[Any]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import threading
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
+from langgraph.graph import START, StateGraph
+from langgraph.types import Send
 from stand_ins.provider import Answer, Provider, Silence, Text, Tokens, ToolUse
 
 from driftline.recorder import RecorderLimits
@@ -19,12 +22,11 @@ from providers import modes
 from providers.conftest import Drive
 from providers.models import Models
 from providers.modes import Mode
-from providers.recording import Recording, roots_of, until
+from providers.recording import Recording, last_text, roots_of, until
 
 pytestmark = modes.QUIET
 QUESTION: Any = {"messages": [HumanMessage("Compare XS01 with XS02.")]}
 BOTH_PROVIDERS = pytest.mark.parametrize("maker", ["openai", "anthropic"])
-GRAPH_MODES = (modes.invoke, modes.ainvoke, modes.stream, modes.astream, modes.astream_events_v2)
 
 
 @tool
@@ -37,6 +39,15 @@ def look_up(isin: str) -> str:
 def price(isin: str) -> float:
     """Tell the price of a security."""
     raise ValueError(f"no price for {isin}")
+
+
+class Item(TypedDict):
+    question: str
+
+
+class Survey(TypedDict, total=False):
+    answers: Annotated[list[str], operator.add]
+    summary: str
 
 
 def two_lookups_then_an_answer(tokens: Tokens | None = None) -> tuple[Answer, Answer]:
@@ -61,7 +72,7 @@ def path_of(run: Run, runs: list[Run]) -> list[str]:
 
 
 @BOTH_PROVIDERS
-@modes.over(GRAPH_MODES)
+@modes.over(modes.GRAPH)
 def test_an_agent_is_one_trace_of_models_and_tools(
     maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
 ) -> None:
@@ -112,7 +123,7 @@ def test_parallel_tools_have_their_own_runs_with_their_own_arguments(
 
 
 @BOTH_PROVIDERS
-@modes.over(GRAPH_MODES)
+@modes.over(modes.GRAPH)
 def test_the_usage_of_an_agent_is_that_of_its_models(
     maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
 ) -> None:
@@ -240,6 +251,41 @@ def test_an_agent_inside_a_tool_nests_in_it(
         [*inner, "model", "ChatAnthropic"],
         ["analyst", "model", "ChatOpenAI"],
     ]
+
+
+@BOTH_PROVIDERS
+@modes.over((modes.invoke, modes.ainvoke, modes.astream_events_v3))
+def test_models_that_a_graph_runs_side_by_side_do_not_mix(
+    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    """One question per item, four at once, summed up by a fifth call."""
+    provider.responder = lambda exchange: Answer.of("echo ", last_text(exchange))
+    model = models.make(maker)
+
+    def ask(state: Item) -> dict[str, list[str]]:
+        return {"answers": [str(model.invoke(state["question"]).text)]}
+
+    def sum_up(state: Survey) -> dict[str, str]:
+        return {"summary": str(model.invoke(" ".join(sorted(state["answers"]))).text)}
+
+    questions = [Send("ask", {"question": word}) for word in ("alpha", "beta", "gamma", "delta")]
+    graph: StateGraph[Any] = StateGraph(Survey)
+    graph.add_node("ask", ask)
+    graph.add_node("sum_up", sum_up)
+    graph.add_conditional_edges(START, lambda state: questions, ["ask"])
+    graph.add_edge("ask", "sum_up")
+    drive(mode, graph.compile(name="survey"), {"answers": []})
+    runs = recording.runs()
+    by_id = {run.id: run for run in runs}
+    assert {run.trace_id for run in runs} == {roots_of(runs)[0].trace_id}
+    asked = [run for run in recording.model_runs() if by_id[str(run.parent_id)].name == "ask"]
+    assert len(asked) == 4
+    for run in asked:
+        question = run.messages[0].parts[0].text
+        assert by_id[str(run.parent_id)].inputs == {"question": question}
+        assert run.answers[0].parts[0].text == f"echo {question}"
+    usages = [run.usage for run in runs if run.usage is not None]
+    assert sum(usage.output_tokens or 0 for usage in usages) == 7 * len(provider.exchanges) == 35
 
 
 def test_metadata_of_the_call_reaches_every_run_of_the_agent(

@@ -18,14 +18,14 @@ from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langchain_core.tools import tool
 from langchain_openai import OpenAIEmbeddings
 from pydantic import BaseModel
-from stand_ins.provider import Answer, Exchange, Failure, Provider, Text, Tokens, ToolUse
+from stand_ins.provider import Answer, Failure, Provider, Text, Tokens, ToolUse
 
 from driftline.records import Kind, Status
 from providers import modes
 from providers.conftest import Drive
 from providers.models import CLAUDE, GPT, Models
 from providers.modes import Mode
-from providers.recording import Recording, roots_of, tree_of
+from providers.recording import Recording, last_text, roots_of, tree_of
 
 pytestmark = modes.QUIET
 QUESTION = [HumanMessage("When does it mature?")]
@@ -286,6 +286,20 @@ def test_the_name_that_answered_wins_over_the_name_of_a_deployment(
     assert (run.model_requested, run.model_answered) == ("our-deployment", "gpt-4.1-2099-01-01")
 
 
+@modes.over((modes.invoke, modes.stream, modes.ainvoke, modes.astream))
+def test_azure_is_known_by_the_name_that_answered(
+    mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    """The deployment hides the model, and what LangChain assumes about it is wrong."""
+    provider.script(Answer.of("In", " 2031.", model="gpt-4.1-2099-01-01"))
+    drive(mode, models.azure(azure_deployment="our-deployment"), QUESTION)
+    run = recording.only()
+    assert run.name == "AzureChatOpenAI"
+    assert run.model_answered == "gpt-4.1-2099-01-01"
+    assert run.model_requested == "our-deployment"
+    assert run.provider in ("azure", "openai")
+
+
 def retrieval_chain(provider: Provider, models: Models) -> Any:
     """Retriever, prompt, model, parser."""
     documents = [
@@ -296,12 +310,6 @@ def retrieval_chain(provider: Provider, models: Models) -> Any:
     prompt = ChatPromptTemplate.from_template("{documents}\n\n{question}")
     gathered = {"documents": retriever, "question": RunnablePassthrough()}
     return gathered | prompt | models.openai(model=GPT) | StrOutputParser()
-
-
-def last_text(exchange: Exchange) -> str:
-    """What was asked last."""
-    content = exchange.body["messages"][-1]["content"]
-    return content if isinstance(content, str) else str(content[-1]["text"])
 
 
 def assert_unmixed(recording: Recording, questions: list[str]) -> None:

@@ -22,7 +22,6 @@ from providers.modes import Mode
 from providers.recording import Recording, roots_of, tree_of
 
 pytestmark = modes.QUIET
-GRAPH_MODES = (modes.invoke, modes.stream, modes.ainvoke, modes.astream, modes.astream_events_v2)
 
 
 class State(TypedDict, total=False):
@@ -46,7 +45,7 @@ def graph_of(**nodes: Any) -> StateGraph[Any]:
     return graph
 
 
-@modes.over(GRAPH_MODES)
+@modes.over(modes.GRAPH)
 def test_subgraphs_nest_where_they_run(mode: Mode, recording: Recording) -> None:
     inner = graph_of(read=lambda state: {"texts": ["read"]}).compile(name="inner")
     middle = graph_of(first=inner).compile(name="middle")
@@ -58,7 +57,7 @@ def test_subgraphs_nest_where_they_run(mode: Mode, recording: Recording) -> None
     ]
 
 
-@modes.over(GRAPH_MODES)
+@modes.over(modes.GRAPH)
 def test_a_fan_out_is_one_run_per_item(mode: Mode, recording: Recording) -> None:
     graph: StateGraph[Any] = StateGraph(State)
     graph.add_node("split", lambda state: {})
@@ -77,7 +76,7 @@ def test_a_fan_out_is_one_run_per_item(mode: Mode, recording: Recording) -> None
     assert {worker.trace_id for worker in recording.runs()} == {root.trace_id}
 
 
-@modes.over(GRAPH_MODES)
+@modes.over(modes.GRAPH)
 def test_a_goto_in_the_parent_is_no_error(mode: Mode, recording: Recording) -> None:
     def leave(state: State) -> Command[Any]:
         return Command(graph=Command.PARENT, goto="after", update={"texts": ["left"]})

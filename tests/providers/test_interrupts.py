@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, TypedDict
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -21,7 +23,6 @@ from providers.modes import Mode
 from providers.recording import Recording, roots_of
 
 pytestmark = modes.QUIET
-GRAPH_MODES = (modes.invoke, modes.stream, modes.ainvoke, modes.astream)
 QUESTION = "Sell 400 of XS0123?"
 
 
@@ -32,6 +33,11 @@ class State(TypedDict, total=False):
 
 def ask(state: State) -> State:
     return {"answer": interrupt({"question": QUESTION})}
+
+
+def ask_for(name: str, state: State) -> State:
+    interrupt({"question": f"{name}, is it right?"})
+    return {}
 
 
 def asking_graph(*, nested: bool = False, **compiled: Any) -> Any:
@@ -59,7 +65,7 @@ def assert_nothing_failed(runs: list[Run]) -> None:
 
 
 @pytest.mark.parametrize("nested", [False, True], ids=["in a node", "in a subgraph"])
-@modes.over(GRAPH_MODES)
+@modes.over(modes.GRAPH)
 def test_an_interrupt_is_no_error(mode: Mode, nested: bool, recording: Recording) -> None:
     run(mode, asking_graph(nested=nested), {"order": "sell"}, recording)
     runs = recording.runs()
@@ -68,14 +74,14 @@ def test_an_interrupt_is_no_error(mode: Mode, nested: bool, recording: Recording
     assert waiting == ({"desk", "approval", "ask"} if nested else {"desk", "ask"})
 
 
-@modes.over(GRAPH_MODES)
+@modes.over(modes.GRAPH)
 def test_the_question_is_in_the_run_that_asks_it(mode: Mode, recording: Recording) -> None:
     run(mode, asking_graph(), {"order": "sell"}, recording)
     asking = recording.only(name="ask")
     assert QUESTION in str([event.data for event in asking.events])
 
 
-@modes.over(GRAPH_MODES)
+@modes.over(modes.GRAPH)
 def test_who_resumes_is_found_by_the_session(mode: Mode, recording: Recording) -> None:
     graph = asking_graph()
     run(mode, graph, {"order": "sell"}, recording)
@@ -100,6 +106,54 @@ def test_a_pause_before_a_node_is_told(mode: Mode, recording: Recording) -> None
     assert root.status is Status.INTERRUPTED
     assert root.error is None
     assert [event.name for event in root.events] != []
+
+
+@modes.over((modes.invoke, modes.ainvoke))
+def test_two_nodes_that_ask_at_once_both_tell_what(mode: Mode, recording: Recording) -> None:
+    graph: StateGraph[Any] = StateGraph(State)
+    for name in ("buyer", "seller"):
+        graph.add_node(name, partial(ask_for, name))
+        graph.add_edge(START, name)
+    run(mode, graph.compile(checkpointer=InMemorySaver(), name="desk"), {"order": "sell"}, recording)
+    assert_nothing_failed(recording.runs())
+    for name in ("buyer", "seller"):
+        asking = recording.only(name=name)
+        assert asking.status is Status.INTERRUPTED
+        assert f"{name}, is it right?" in str([event.data for event in asking.events])
+    (root,) = roots_of(recording.runs())
+    told = str([event.data for event in root.events])
+    assert "buyer, is it right?" in told
+    assert "seller, is it right?" in told
+
+
+def test_a_person_who_approves_a_tool_is_waited_for(
+    provider: Provider, models: Models, recording: Recording
+) -> None:
+    """By the middleware that ``langchain`` has for it: it asks between the model and the tool."""
+
+    @tool
+    def sell(isin: str) -> str:
+        """Sell a security."""
+        return f"{isin} sold"
+
+    call = ToolUse.of("sell", id="call_1", isin="XS0123")
+    provider.script(Answer(blocks=(call,)), Answer.of("Sold."))
+    approval = HumanInTheLoopMiddleware(interrupt_on={"sell": True})
+    desk: Any = create_agent(
+        models.anthropic(), [sell], name="desk", checkpointer=InMemorySaver(), middleware=[approval]
+    )
+    config = {**recording.config, "configurable": {"thread_id": "t-1"}}
+    desk.invoke({"messages": [HumanMessage("Sell it.")]}, config)
+    assert recording.runs(kind=Kind.TOOL) == []
+    desk.invoke(Command(resume={"decisions": [{"type": "approve"}]}), config)
+    runs = recording.runs()
+    assert_nothing_failed(runs)
+    waiting = [each for each in runs if each.status is Status.INTERRUPTED]
+    assert {each.name for each in waiting} == {"desk", "HumanInTheLoopMiddleware.after_model"}
+    assert all("XS0123" in str([event.data for event in each.events]) for each in waiting)
+    assert recording.only(kind=Kind.TOOL).status is Status.OK
+    asked, resumed = roots_of(runs)
+    assert asked.session_id == resumed.session_id == "t-1"
 
 
 def test_a_tool_that_asks_is_interrupted_and_then_resumed(

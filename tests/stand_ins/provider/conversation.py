@@ -57,7 +57,7 @@ class Conversation(BaseHTTPRequestHandler):
                 self._answer(exchange, dialect, script, serial)
 
     def _problem_of(self, exchange: Exchange, dialect: Dialect) -> tuple[int, str] | None:
-        given = exchange.headers.get("x-api-key")
+        given = exchange.headers.get("x-api-key") or exchange.headers.get("api-key")
         given = given or exchange.headers.get("authorization", "").removeprefix("Bearer ")
         if given != self.server.host.key:
             return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from stand_ins.provider.scripts import Answer, Failure, Script
 
 Responder = Callable[[Exchange], Script]
 NO_SCRIPT = "the stand-in has no script for this request"
+_DEPLOYMENT = re.compile(r"^/openai/deployments/[^/]+")
 _instances = itertools.count(1)
 
 
@@ -48,11 +50,16 @@ class Provider:
     @property
     def openai_url(self) -> str:
         """The base URL for OpenAI's clients."""
-        return f"{self.anthropic_url}/v1"
+        return f"{self.root_url}/v1"
 
     @property
     def anthropic_url(self) -> str:
-        """The base URL for Anthropic's clients."""
+        """The base URL for Anthropic's clients, which add the version themselves."""
+        return self.root_url
+
+    @property
+    def root_url(self) -> str:
+        """Where everything is; the endpoint for Azure's clients."""
         return f"http://127.0.0.1:{self._server.server_address[1]}{self._prefix}"
 
     def script(self, *scripts: Script) -> None:
@@ -95,5 +102,5 @@ class Provider:
         return Failure(status=400, message=NO_SCRIPT), serial
 
     def local_path(self, path: str) -> str:
-        """A request's path without our prefix and its query."""
-        return path.partition("?")[0].removeprefix(self._prefix)
+        """A request's path without our prefix and its query; Azure's deployments are OpenAI's endpoints."""
+        return _DEPLOYMENT.sub("/v1", path.partition("?")[0].removeprefix(self._prefix))
