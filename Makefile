@@ -9,7 +9,7 @@ PYTHON ?= python3.13 python3.12 python3.11 python3
 ARGS ?=
 
 bin := $(VENV)/bin
-pip := PIP_DISABLE_PIP_VERSION_CHECK=1 $(bin)/python -m pip install --quiet
+pip := PIP_DISABLE_PIP_VERSION_CHECK=1 $(bin)/python -m pip install --quiet --quiet
 
 .PHONY: help setup check test browser run demo docs wheel bench format clean
 
