@@ -203,6 +203,37 @@ def test_two_choices_are_two_answers_and_one_usage(
     assert (run.usage.input_tokens, run.usage.output_tokens) == (20, 14)
 
 
+@modes.over((modes.stream, modes.astream))
+def test_a_stream_of_two_choices_has_one_model_and_one_usage(
+    mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    """LangChain joins the choices into one message, with all their names in a row."""
+    other = (Text(("Or", " in 2032.")),)
+    provider.script(Answer.of("In", " 2031.", others=(other,), model="gpt-4o-2099-01-01"))
+    drive(mode, models.openai(n=2), DIALOGUE)
+    run = recording.only(kind=Kind.LLM)
+    assert run.model_answered == "gpt-4o-2099-01-01"
+    assert run.fingerprint is not None
+    assert run.fingerprint.system_fingerprint == "fp_44709d6fcb"
+    assert run.usage is not None
+    assert run.usage.output_tokens == 7
+
+
+@EVERYONE
+@modes.over((modes.stream, modes.astream))
+def test_a_stream_that_ends_too_early_has_no_usage(
+    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
+) -> None:
+    """The clients take it for complete; that nothing is known of its cost shows."""
+    provider.script(Answer.of("In", " 2031", ".", end_after=2))
+    drive(mode, models.make(maker), DIALOGUE)
+    run = recording.only(kind=Kind.LLM)
+    assert run.answers[0].parts[0].text == "In 2031"
+    assert run.usage is not None
+    assert run.usage.provenance is Provenance.MISSING
+    assert run.usage.output_tokens is None
+
+
 @pytest.mark.parametrize("how", ["unasked", "told not to"])
 @modes.over(modes.STREAMED)
 def test_a_stream_without_usage_says_that_it_is_missing(

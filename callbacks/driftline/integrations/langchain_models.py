@@ -72,7 +72,7 @@ def model_answered(response: Mapping[str, Any], result: Mapping[str, Any]) -> st
     for source in (response, result):
         name = _first_text(source, ("model_name", "model", "model_version"))
         if name is not None:
-            return name
+            return _once(name)
     return None
 
 
@@ -84,6 +84,7 @@ def fingerprint_of(
     answered = model_answered(response, result)
     response_id = _text(response.get("id")) or _text(result.get("id")) or _text(message_id)
     prefix = id_prefix(response_id)
+    system = None if system is None else _once(system)
     if system is None and answered is None and prefix is None:
         return None
     return Fingerprint(system_fingerprint=system, response_model=answered, response_id_prefix=prefix)
@@ -107,6 +108,12 @@ def _tool(tool: Any) -> Any:
     if type(tool.get("type")) is str:
         kept["type"] = tool["type"]
     return kept
+
+
+def _once(name: str) -> str:
+    """A name once that stands there several times: LangChain joins what each choice of a stream says."""
+    period = (name + name).find(name, 1)
+    return name[:period]
 
 
 def _first_text(source: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
