@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def demonstrate(wanted: Demonstration) -> None:
             server = stack.enter_context(_serving(settings))
             click.echo(f"Driftline is at {server.url}")
             if wanted.opening:
-                click.launch(server.url)
+                webbrowser.open(server.url)
             _tell(_fill(wanted, server))
             click.echo(f"Look at {server.url} (Ctrl-C ends it)")
             server.wait()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import webbrowser
+
 import click
 
+from driftline.errors import DriftlineError
 from driftline_server.cli.doors import UrlOption, checked_id
 
 
@@ -16,5 +19,5 @@ def command(trace_id: str | None, url: str) -> None:
     if trace_id is not None:
         address += f"/{checked_id(trace_id)}"
     click.echo(address)
-    if click.launch(address):
-        raise click.ClickException("found no browser: open the address above yourself")
+    if not webbrowser.open(address):
+        raise DriftlineError("found no browser on this machine: open the address above in yours")

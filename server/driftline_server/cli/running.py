@@ -14,6 +14,7 @@ from driftline_server.cli.root import NAME, root
 
 FAILED = 1
 WRONG_USAGE = 2
+_DEBUG = "--debug"
 INTERRUPTED = 130
 """What a shell expects of a program that was ended with Ctrl-C."""
 
@@ -21,6 +22,9 @@ INTERRUPTED = 130
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # It is told to people as a way to see more, so it holds wherever they write it.
+    debugging = _DEBUG in given
+    given = [each for each in given if each != _DEBUG]
     try:
         code = root.main(given, prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()
@@ -34,12 +38,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         complain(error.format_message())
         return error.exit_code
     except DriftlineError as error:
-        if _wants_stack(given):
+        if debugging:
             raise
         complain(str(error))
         return FAILED
     except Exception as error:
-        if _wants_stack(given):
+        if debugging:
             raise
         complain(f"unexpected {type(error).__name__}: {error}", "run it again with --debug to see where")
         return FAILED
@@ -56,7 +60,3 @@ def _reader_left() -> int:
     """As when ``head`` has seen enough; nothing more may be written, not even by Python at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED
-
-
-def _wants_stack(given: Sequence[str]) -> bool:
-    return "--debug" in given

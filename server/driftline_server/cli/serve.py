@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import webbrowser
 from pathlib import Path
 
 import click
@@ -52,7 +53,7 @@ def command(
     def announce(url: str) -> None:
         click.echo(f"Driftline is at {url} (Ctrl-C ends it)")
         if opening:
-            click.launch(url)
+            webbrowser.open(url)
 
     if stop_with_stdin:
         threading.Thread(target=_stop_at_end_of_input, name="driftline-parent", daemon=True).start()

@@ -16,7 +16,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableConfig, RunnableLambda, RunnableParallel
 
 from driftline_server.demo import prompts
-from driftline_server.demo.documents import FinancialDocument, load_documents
+from driftline_server.demo.documents import INDEX_VERSION, FinancialDocument, load_documents
 from driftline_server.demo.errors import FxTimeoutError, NoRateError, RateLimitedError
 from driftline_server.demo.models import Models
 from driftline_server.demo.notices import notice_graph
@@ -140,8 +140,9 @@ class DocumentApp:
 
         return (
             RunnableLambda(list_files, name="list_documents")
-            | _each(RunnableLambda(extract_one, name="read_document"), name="read_all").with_config(
-                max_concurrency=3
+            | _each(
+                RunnableLambda(extract_one, name="read_document").with_config(max_concurrency=3),
+                name="read_all",
             )
             | RunnableLambda(_as_table, name="make_table")
         ).with_config(run_name="portfolio_terms")
@@ -209,7 +210,12 @@ class DocumentApp:
 
     def _retriever(self, files: Sequence[str], k: int = 4) -> PassageRetriever:
         return PassageRetriever(
-            name="search_passages", index=shared_index(), pace=self._wiring.pace, files=tuple(files), k=k
+            name="search_passages",
+            index=shared_index(),
+            pace=self._wiring.pace,
+            files=tuple(files),
+            k=k,
+            metadata={"index_version": INDEX_VERSION},
         )
 
 

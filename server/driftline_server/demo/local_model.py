@@ -22,7 +22,7 @@ _QUERIES = {
     "interest rate fee premium deductible deposit": "interest fee premium deductible deposit",
     "signed term starts ends maturity expiry": "signed starts ends",
     "notice period cancellation prepayment governing law": "notice governing_law",
-    "revenue EBITDA net debt outlook": "revenue ebitda net_debt outlook",
+    "revenue EBITDA net debt outlook": "revenue ebitda debt outlook",
 }
 """What is searched for, and the fields that it finds."""
 

@@ -22,7 +22,7 @@ FIELDS_BY_TYPE: dict[str, tuple[str, ...]] = {
     "lease": ("landlord", "tenant", "rent", "starts", "ends", "notice", "deposit", "governing_law"),
     "guarantee": ("guarantor", "beneficiary", "amount", "signed", "ends", "governing_law"),
     "insurance": ("insurer", "insured", "sum_insured", "deductible", "premium", "starts", "ends", "notice"),
-    "report": ("revenue", "ebitda", "net_debt", "outlook"),
+    "report": ("revenue", "ebitda", "debt", "outlook"),
 }
 """What is wanted of each type of document."""
 
@@ -125,6 +125,12 @@ def _money(_: CitedPassage, text: str) -> str | None:
     return str(money[1] if rose else money[0])
 
 
+def _rent(passage: CitedPassage, text: str) -> str | None:
+    money = _money(passage, text)
+    period = re.search(r"(?P<month>month|mensile|mensuel|monatlich|maand)|(?P<year>year|annu|jähr)", text)
+    return f"{money} a {period.lastgroup}" if money and period else money
+
+
 def _first_date(passage: CitedPassage, text: str) -> str | None:
     return dates[0].isoformat() if (dates := find_dates(text, passage.country)) else None
 
@@ -157,7 +163,7 @@ _SEARCHES: dict[str, _Search] = {
     "starts": _Search(("#starts",), _first_date),
     "ends": _Search(("#ends",), _last_date, unless=r"drawn|instalment|if both parties|rate of"),
     "notice": _Search(("#notice",), _notice, unless=r"inspect|renewed"),
-    "rent": _Search(("#rent",), _money, unless=r"deposit|remaining"),
+    "rent": _Search(("#rent",), _rent, unless=r"deposit|remaining"),
     "deposit": _Search(("#deposit",), _money),
     "fee": _Search(("#fee",), _money),
     "sum_insured": _Search(("#insured", "sum", "versicherungssumm"), _money),
@@ -165,6 +171,6 @@ _SEARCHES: dict[str, _Search] = {
     "premium": _Search(("#premium", "annual"), _money),
     "revenue": _Search(("#revenue", "grew"), _money),
     "ebitda": _Search(("#ebitda",), _money, unless=r"expect|lower"),
-    "net_debt": _Search(("#debt", "net", "total"), _money),
+    "debt": _Search(("#debt", "net", "total"), _money),
     "outlook": _Search(("#outlook",), _money_range),
 }
