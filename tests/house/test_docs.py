@@ -23,7 +23,7 @@ SNIPPETS = [snippet for page in PAGES for snippet in snippets_of(page)]
 RUN = ("python", "sh")
 READ = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
 NEEDS = re.compile(r"server|elsewhere=\S+")
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?:\]\(|src=\"|srcset=\")([^)\s\"]+)")
 
 
 def named(wanted: list[Snippet]) -> list[object]:
