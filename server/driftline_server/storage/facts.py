@@ -97,8 +97,8 @@ def facts_of(run: Run, *, heard_at: int) -> RunFacts:
 
 
 def error_line(error: RunError) -> str:
-    """Type and message of an error on one line."""
-    short_type = error.type.removeprefix("builtins.")
+    """Type and message of an error on one line; the module of the type is left to the payload."""
+    short_type = error.type.rpartition(".")[2]
     return one_line(f"{short_type}: {error.message}" if error.message else short_type, MAX_PREVIEW)
 
 

@@ -9,12 +9,16 @@ from driftline.records import Json, Kind, Message, Run, ToolCall
 from driftline_server.storage.values import MAX_PREVIEW, one_line
 
 _QUESTION_KEYS = ("question", "query", "input", "user_input", "prompt", "text", "topic")
+_HOLDERS = ("messages", "chat_history", "update", "resume")
+"""Where a graph's state, and the commands that change or resume it, hold what was said."""
 _ANSWER_KEYS = ("answer", "output", "result", "response", "content", "text", "output_text", "final_answer")
 _USER_ROLES = frozenset({"user", "human", "HumanMessage", "HumanMessageChunk"})
 _ASSISTANT_ROLES = frozenset({"assistant", "ai", "AIMessage", "AIMessageChunk"})
 _ENOUGH = MAX_PREVIEW * 8
 """Characters looked at before white space is folded."""
-_MAX_DEPTH = 6
+_MAX_DEPTH = 8
+_MARKS = frozenset({"role", "type", "$type"})
+"""What an object has that is a message."""
 
 
 def asked_of(run: Run) -> str:
@@ -33,7 +37,9 @@ def answered_by(run: Run) -> str:
         return one_line(words or ", ".join(_called(run.answers)))
     if run.documents and run.outputs is None:
         return f"{len(run.documents)} documents" if len(run.documents) > 1 else "1 document"
-    return one_line(_text_in(run.outputs, _ANSWER_KEYS, _ASSISTANT_ROLES, 0) or _compact(run.outputs))
+    # A prompt's output is what a model will be asked.
+    roles = _USER_ROLES if run.kind is Kind.PROMPT else _ASSISTANT_ROLES
+    return one_line(_text_in(run.outputs, _ANSWER_KEYS, roles, 0) or _compact(run.outputs))
 
 
 def call_line(name: str, arguments: Json) -> str:
@@ -76,15 +82,13 @@ def _text_in(value: Json, keys: Sequence[str], roles: frozenset[str], depth: int
     content = _message_content(value)
     if content is not None:
         return _text_in(content, keys, roles, depth + 1)
-    # A graph's state holds the dialogue beside what it was made from; the dialogue says it best.
-    for key in (*keys, "messages", "chat_history"):
+    for key in (*keys, *_HOLDERS):
         if value.get(key):
             words = _text_in(value[key], keys, roles, depth + 1)
             if words.strip():
                 return words
-    if len(value) == 1:
-        return _text_in(next(iter(value.values())), keys, roles, depth + 1)
-    return ""
+    said = _said(value)
+    return _text_in(said[0][1], keys, roles, depth + 1) if len(said) == 1 else ""
 
 
 def _text_in_list(items: list[Json], keys: Sequence[str], roles: frozenset[str], depth: int) -> str:
@@ -101,10 +105,10 @@ def _role_of(item: Any) -> str | None:
         return str(item[0])
     if not isinstance(item, Mapping):
         return None
-    role = item.get("role") or item.get("type")
+    role = item.get("role") or item.get("type") or item.get("$type")
     if role == "constructor" and isinstance(item.get("id"), list) and item["id"]:
         role = item["id"][-1]
-    return role if isinstance(role, str) else None
+    return role.rpartition(".")[2] if isinstance(role, str) else None
 
 
 def _is_pair(item: Any) -> TypeGuard[list[str]]:
@@ -119,15 +123,27 @@ def _is_pair(item: Any) -> TypeGuard[list[str]]:
 
 def _message_content(value: Mapping[str, Any]) -> Json | None:
     if isinstance(value.get("kwargs"), dict) and value.get("type") == "constructor":
-        return _message_content(value["kwargs"]) or None
-    for key in ("content", "parts", "page_content"):
-        if isinstance(value.get(key), str | list) and (
-            key != "content" or "role" in value or "type" in value or len(value) == 1
-        ):
-            return _content_words(value[key])
+        return _message_content({"role": "", **value["kwargs"]})
+    if not _MARKS.isdisjoint(value) or len(value) == 1:
+        for key in ("content", "parts", "page_content"):
+            if isinstance(value.get(key), str | list) and value[key]:
+                return _content_words(value[key])
+        if isinstance(value.get("tool_calls"), list):
+            return ", ".join(_call_in(call) for call in value["tool_calls"][:8])
+    if isinstance(value.get("page_content"), str):
+        return str(value["page_content"])
     if value.get("type") == "text" and isinstance(value.get("text"), str):
         return str(value["text"])
     return None
+
+
+def _call_in(call: Json) -> str:
+    if not isinstance(call, dict):
+        return ""
+    told = call.get("function")
+    told = told if isinstance(told, dict) else call
+    arguments = told["args"] if "args" in told else told.get("arguments")
+    return call_line(str(told.get("name") or "call"), arguments)
 
 
 def _content_words(content: Json) -> Json:
@@ -142,11 +158,17 @@ def _content_words(content: Json) -> Json:
 
 
 def _compact(value: Json) -> str:
-    if value is None or value == {} or value == []:
+    """The beginning of whatever it is; a message without words says nothing."""
+    if value is None or value == {} or value == [] or _role_of(value) in _USER_ROLES | _ASSISTANT_ROLES:
         return ""
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_literal(each)}" for key, each in list(value.items())[:12])
+        return ", ".join(f"{key}: {_literal(each)}" for key, each in _said(value)[:12])
     return _literal(value)
+
+
+def _said(value: Mapping[str, Json]) -> list[tuple[str, Json]]:
+    """The entries of an object without the marks that a snapshot adds, such as ``$type``."""
+    return [(key, each) for key, each in value.items() if not key.startswith("$")]
 
 
 def _literal(value: Json, depth: int = 0) -> str:
@@ -162,11 +184,8 @@ def _literal(value: Json, depth: int = 0) -> str:
     if isinstance(value, dict):
         if depth >= 2:
             return "{…}"
-        return (
-            "{"
-            + ", ".join(f"{key}: {_literal(each, depth + 1)}" for key, each in list(value.items())[:8])
-            + "}"
-        )
+        entries = [f"{key}: {_literal(each, depth + 1)}" for key, each in _said(value)[:8]]
+        return "{" + ", ".join(entries) + "}"
     return _number(value)
 
 

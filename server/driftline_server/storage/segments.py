@@ -14,6 +14,8 @@ from driftline_server.storage.queries import Segment
 MAX_SEGMENTS = 16
 _MAX_RUNS = 2_000
 """The longest runs of a trace decide its picture; shorter ones could not be seen in it."""
+_INVISIBLE = 1 / 200
+"""The part of the whole below which a stretch cannot be seen."""
 _FEW_ENOUGH = 128
 """Stretches that may be weighed against each other pair by pair."""
 _Label = tuple[str, str]
@@ -26,6 +28,10 @@ class _Stretch:
     end_us: float
     shares: Mapping[_Label, float]
     """How much of it each kind of run paced."""
+
+    @property
+    def length_us(self) -> float:
+        return self.end_us - self.start_us
 
     @property
     def label(self) -> _Label:
@@ -82,18 +88,39 @@ def _paced_by(timed: Sequence[RunFacts]) -> Iterator[_Stretch]:
     ]
     while waiting:
         owner, below, start, cursor = waiting.pop()
-        for child in reversed(below):
+        waiters = [child for child in below if _only_waits(child, children)]
+        workers = [child for child in below if not _only_waits(child, children)]
+        for child in reversed(workers):
             child_start = max(float(child.started_at or 0), start)
             child_end = min(end_us(child), cursor)
             if child.id in seen or child_end <= child_start:
                 continue
             seen.add(child.id)
-            if child_end < cursor and owner is not None:
-                yield _stretch(owner, child_end, cursor)
+            yield from _left_over(owner, waiters, child_end, cursor)
             waiting.append((child, children.get(child.id, []), child_start, child_end))
             cursor = child_start
-        if cursor > start and owner is not None:
-            yield _stretch(owner, start, cursor)
+        yield from _left_over(owner, waiters, start, cursor)
+
+
+def _only_waits(run: RunFacts, children: Mapping[bytes | None, Sequence[RunFacts]]) -> bool:
+    """Whether a run passes on what others make: in a stream it lasts from their first word to their last."""
+    return run.id not in children and run.kind in (Kind.PARSER, Kind.PROMPT, Kind.CHAIN)
+
+
+def _left_over(
+    owner: RunFacts | None, waiters: Sequence[RunFacts], start: float, cursor: float
+) -> Iterator[_Stretch]:
+    """What no worker covers: the time of those that pass on, else the owner's own."""
+    for waiter in reversed(waiters):
+        waiter_start = max(float(waiter.started_at or 0), start)
+        waiter_end = min(end_us(waiter), cursor)
+        if waiter_end > waiter_start:
+            if waiter_end < cursor and owner is not None:
+                yield _stretch(owner, waiter_end, cursor)
+            yield _stretch(waiter, waiter_start, waiter_end)
+            cursor = waiter_start
+    if cursor > start and owner is not None:
+        yield _stretch(owner, start, cursor)
 
 
 def _stretch(owner: RunFacts, start_us: float, end_us: float) -> _Stretch:
@@ -112,14 +139,21 @@ def _alike_joined(stretches: Iterable[_Stretch]) -> list[_Stretch]:
 
 def _few(stretches: list[_Stretch]) -> list[_Stretch]:
     """Join neighbours until few are left, with as little time mislabelled as can be."""
-    limit_us = (stretches[-1].end_us - stretches[0].start_us) / 1024 if stretches else 0.0
+    whole_us = stretches[-1].end_us - stretches[0].start_us if stretches else 0.0
+    limit_us, invisible_us = whole_us / 1024, whole_us * _INVISIBLE
     while len(stretches) > _FEW_ENOUGH:
         stretches = _short_joined(stretches, limit_us)
         limit_us *= 2
-    while len(stretches) > MAX_SEGMENTS:
-        pairs = [one.joined_with(other) for one, other in pairwise(stretches)]
-        index = min(range(len(pairs)), key=lambda index: _loss(pairs[index], *stretches[index : index + 2]))
-        stretches = [*stretches[:index], pairs[index], *stretches[index + 2 :]]
+    while len(stretches) > 1:
+        pairs = [
+            index
+            for index, (one, other) in enumerate(pairwise(stretches))
+            if len(stretches) > MAX_SEGMENTS or min(one.length_us, other.length_us) < invisible_us
+        ]
+        if not pairs:
+            break
+        index = min(pairs, key=lambda index: _loss(*stretches[index : index + 2]))
+        stretches[index : index + 2] = [stretches[index].joined_with(stretches[index + 1])]
     return _alike_joined(stretches)
 
 
@@ -133,6 +167,7 @@ def _short_joined(stretches: Iterable[_Stretch], limit_us: float) -> list[_Stret
     return joined
 
 
-def _loss(pair: _Stretch, one: _Stretch, other: _Stretch) -> tuple[float, float]:
+def _loss(one: _Stretch, other: _Stretch) -> tuple[float, float]:
     """What joining costs; between equals the shorter pair goes first, so that no stretch swallows all."""
-    return pair.mislabelled_us - one.mislabelled_us - other.mislabelled_us, pair.end_us - pair.start_us
+    pair = one.joined_with(other)
+    return pair.mislabelled_us - one.mislabelled_us - other.mislabelled_us, pair.length_us

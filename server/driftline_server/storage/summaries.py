@@ -146,8 +146,9 @@ def _answer(ordered: Sequence[RunFacts], roots: Sequence[RunFacts]) -> str:
 
 
 def _last_model(ordered: Sequence[RunFacts], of: Callable[[RunFacts], str | None]) -> str:
-    told = [run for run in ordered if run.kind == Kind.LLM and of(run)]
-    last = max(told, key=lambda run: (end_us(run), run.id), default=None)
+    """What the model run says that ended last; an earlier one said something else than what came back."""
+    models = [run for run in ordered if run.kind == Kind.LLM]
+    last = max(models, key=lambda run: (end_us(run), run.id), default=None)
     return (of(last) if last is not None else None) or ""
 
 

@@ -39,6 +39,9 @@ from driftline_server.storage.values import MAX_PREVIEW
         ({}, ""),
         (42, "42"),
         ({"question": ""}, 'question: ""'),
+        ({"messages": [{"$type": "core.HumanMessage", "content": "Hi"}, {"$type": "AIMessage"}]}, "Hi"),
+        ({"$type": "Command", "resume": "Approved"}, "Approved"),
+        ({"$type": "Terms", "sum": 5, "of": {"$type": "Money", "unit": "EUR"}}, 'sum: 5, of: {unit: "EUR"}'),
     ],
 )  # fmt: skip
 def test_the_question_is_found_where_frameworks_put_it(inputs: Any, words: str) -> None:
@@ -60,10 +63,26 @@ def test_the_question_is_found_where_frameworks_put_it(inputs: Any, words: str) 
         ({"rate": 1.5, "unit": None}, "rate: 1.5, unit: null"),
         ([{"page_content": "a passage", "metadata": {}}], "a passage"),
         (True, "true"),
+        ([{"$type": "Command", "update": {"messages": [{"$type": "AIMessage", "content": "Yes"}]}}], "Yes"),
+        ({"role": "assistant", "content": "", "tool_calls": [{"name": "fx", "args": {"to": "EUR"}}]},
+         'fx(to="EUR")'),
+        ({"role": "assistant", "tool_calls": [{"function": {"name": "fx", "arguments": "{}"}}]}, 'fx("{}")'),
+        ({"type": "AIMessageChunk", "content": "", "id": "x"}, ""),
+        ({"content": "the text of a page", "page": 3}, "the text of a page"),
     ],
 )  # fmt: skip
 def test_the_answer_is_found_where_frameworks_put_it(outputs: Any, words: str) -> None:
     assert answered_by(a_run(outputs=outputs)) == words
+
+
+def test_a_prompt_answers_with_what_a_model_will_be_asked() -> None:
+    dialogue = [
+        {"type": "human", "content": "first"},
+        {"type": "ai", "content": "x"},
+        {"type": "human", "content": "last"},
+    ]
+    assert answered_by(a_run(kind=Kind.PROMPT, outputs={"messages": dialogue})) == "last"
+    assert answered_by(a_run(outputs={"messages": dialogue})) == "x"
 
 
 def test_a_model_was_asked_what_the_user_said_last() -> None:

@@ -55,6 +55,27 @@ def test_of_parallel_children_the_last_to_end_sets_the_pace() -> None:
     assert drawn(ROOT, fast, slow) == [("tool", 0.0, 100.0), ("retriever", 100.0, 900.0)]
 
 
+def test_a_parser_that_passes_a_stream_on_leaves_the_pace_to_the_model() -> None:
+    model = step(Kind.LLM, 100.0, 880.0)
+    parser = step(Kind.PARSER, 300.0, 700.0)
+    assert drawn(ROOT, model, parser) == [
+        ("chain", 0.0, 100.0),
+        ("llm", 100.0, 880.0),
+        ("parser", 980.0, 20.0),
+    ]
+
+
+def test_a_step_that_does_the_work_itself_is_drawn() -> None:
+    assert drawn(ROOT, step(Kind.PARSER, 0.0, 600.0), step(Kind.LLM, 600.0, 400.0)) == [
+        ("parser", 0.0, 600.0), ("llm", 600.0, 400.0),
+    ]  # fmt: skip
+
+
+def test_what_is_too_short_to_be_seen_is_drawn_with_its_neighbour() -> None:
+    runs = (ROOT, step(Kind.RETRIEVER, 1.0, 498.0), step(Kind.LLM, 500.0, 499.0))
+    assert drawn(*runs) == [("retriever", 0.0, 500.0), ("llm", 500.0, 500.0)]
+
+
 def test_neighbours_of_one_kind_are_one_stretch() -> None:
     assert drawn(ROOT, step(Kind.LLM, 0.0, 500.0), step(Kind.LLM, 500.0, 500.0)) == [("llm", 0.0, 1000.0)]
 

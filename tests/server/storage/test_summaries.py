@@ -153,7 +153,14 @@ def test_the_error_is_the_roots_else_the_first_that_failed() -> None:
 def test_why_a_run_was_closed_is_shown() -> None:
     root = a_run(status=Status.INCOMPLETE, error=RunError(type="driftline.Silent", message="no end"))
     summary = summary_of(root)
-    assert (summary.error, summary.error_count) == ("driftline.Silent: no end", 0)
+    assert (summary.error, summary.error_count) == ("Silent: no end", 0)
+
+
+def test_an_answer_that_never_came_is_not_an_earlier_models() -> None:
+    root = a_run(status=Status.ERROR)
+    rewriting = a_model_run(root, after_ms=1.0, answers=(said("assistant", "the question again"),))
+    answering = a_model_run(root, after_ms=200.0, status=Status.ERROR, usage=None)
+    assert summary_of(root, rewriting, answering).answer == ""
 
 
 @given(st.permutations(range(8)))
