@@ -32,7 +32,7 @@ class DriftlineApp(Flask):
     def handle_exception(self, error: Exception) -> Response:
         """A fault of ours: logged once under an id, and the sender learns the id only."""
         known_as = request_id()
-        logger.error("request %s failed: %s %s", known_as, request.method, request.path, exc_info=error)
+        logger.error("request %s failed: %s %r", known_as, request.method, request.path, exc_info=error)
         unexpected = InternalServerError(original_exception=error)
         unexpected.description = f"something went wrong here; the log says more about request {known_as}"
         answer = self.handle_http_exception(unexpected)

@@ -20,6 +20,11 @@ _KEPT_IN_MEMORY = 16 * MB
 _SPARE = 64 * MB
 """Bodies above the limit by less than this are read, so that the API can say what the limit is."""
 _CONNECTIONS = 1_000
+_REMEDIES = {
+    413: "send smaller batches, or raise the setting max_body_bytes",
+    431: "send fewer or shorter headers",
+    500: "send the request again; the server's log says what went wrong",
+}
 
 
 class PlainErrorTask(ErrorTask):
@@ -28,7 +33,9 @@ class PlainErrorTask(ErrorTask):
     def execute(self) -> None:
         request: Any = self.request
         error = request.error
-        document = {"error": {"status": error.code, "problem": error.reason, "remedy": "correct the request"}}
+        problem = error.reason.lower()
+        remedy = _REMEDIES.get(error.code, "correct the request")
+        document = {"error": {"status": error.code, "problem": problem, "remedy": remedy}}
         body = json.dumps(document).encode()
         self.status = f"{error.code} {error.reason}"
         self.response_headers = [*SECURITY_HEADERS, ("Content-Type", "application/json")]

@@ -55,7 +55,7 @@ def test_an_unexpected_fault_is_logged_once_under_the_id_that_the_sender_learns(
     [record] = caplog.records
     request_id = cast(tuple[Any, ...], record.args)[0]
     assert record.exc_info
-    assert f"request {request_id} failed: GET {path}" in record.getMessage()
+    assert f"request {request_id} failed: GET {path!r}" in record.getMessage()
     assert "hunter2" not in answer.text
     assert "Traceback" not in answer.text
     if path.startswith("/api"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 from contracts.records import Clock, a_full_run, a_run
@@ -103,14 +104,15 @@ def test_any_value_inside_a_full_run_is_refused_or_kept(client: FlaskClient, fie
         assert client.get(f"/api/v1/runs/{sent_id}").status_code == 200
 
 
-@given(field=score_fields, value=wild)
+@given(trace=st.uuids(), field=score_fields, value=wild)
 @settings(max_examples=40)
 def test_any_value_in_any_field_of_a_score_is_refused_or_kept(
-    client: FlaskClient, field: str, value: Any
+    client: FlaskClient, trace: UUID, field: str, value: Any
 ) -> None:
-    score = {"id": HEX, "trace_id": HEX, "name": "faithfulness", field: value}
+    send(client, {"version": 1, "runs": [{"id": trace.hex, "trace_id": trace.hex}]})
+    score = {"id": trace.hex, "trace_id": trace.hex, "name": "faithfulness", field: value}
     send(client, {"version": 1, "scores": [score]}, "/api/v1/scores")
-    read_back(client, HEX)
+    assert client.get(f"/api/v1/traces/{trace.hex}").status_code == 200
 
 
 @given(document=wild)
