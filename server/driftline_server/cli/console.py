@@ -11,8 +11,6 @@ from rich.text import Text
 
 _WIDTH_OF_FILES = 1000
 _KEPT = frozenset("\t\n")
-_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that a terminal may obey or hide: control, format, surrogate, separators of lines."""
 
 
 def console() -> Console:
@@ -36,10 +34,7 @@ def safe(text: str) -> str:
     """Text in which control and direction characters are visible, so that it cannot steer a terminal."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        each if each in _KEPT or unicodedata.category(each) not in _STEERING else _visible(each)
-        for each in text
-    )
+    return "".join(each if _is_harmless(each) else _visible(each) for each in text)
 
 
 def one_line(text: str) -> str:
@@ -57,6 +52,11 @@ def local_time(moment: str | None) -> str:
     if moment is None:
         return "not yet"
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _is_harmless(character: str) -> bool:
+    """What Unicode calls printable: nothing that a terminal may obey or hide; further kinds of space too."""
+    return character.isprintable() or character in _KEPT or unicodedata.category(character) == "Zs"
 
 
 def _visible(character: str) -> str:

@@ -62,6 +62,7 @@ def command(
 
 def _stop_at_end_of_input() -> None:
     """End with the process that holds the other end of our input, however that one ends."""
-    while sys.stdin.buffer.read(1):
+    # Not by way of Python's buffer: its lock, held by this thread, would break the end of the program.
+    while os.read(sys.stdin.fileno(), 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,148 @@
+"""What is kept about the installation: settings, users, keys and prices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from driftline_server.operations import access
+from driftline_server.settings import Settings, list_settings
+from driftline_server.storage.queries import Role
+from driftline_server.wiring import opened_services
+
+from .conftest import Cli
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def test_every_setting_is_listed_with_where_it_came_from(
+    cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data.mkdir()
+    (data / "driftline.toml").write_text("keep_days = 30\n")
+    monkeypatch.setenv("DRIFTLINE_PORT", "9000")
+    listed = {line["name"]: line for line in json.loads(cli("settings", "--json", "--data", data).out)}
+    assert set(listed) == {line.name for line in list_settings(Settings())}
+    assert (listed["port"]["value"], listed["port"]["origin"]) == ("9000", "DRIFTLINE_PORT")
+    assert (listed["keep_days"]["value"], listed["keep_days"]["origin"]) == ("30", "driftline.toml")
+    assert listed["data"]["origin"] == "--data"
+    assert listed["host"]["origin"] == "default"
+
+
+def test_the_table_of_settings_has_a_line_with_its_meaning_for_each(cli: Cli, data: Path) -> None:
+    table = cli("settings", "--data", data).out
+    for line in list_settings(Settings()):
+        assert line.variable in table
+        assert line.about in table
+
+
+def test_a_password_in_a_database_url_is_not_shown(cli: Cli, data: Path) -> None:
+    url = "postgresql://me:secret-word@db/driftline"
+    assert "secret-word" not in cli("settings", "--data", data, "--database-url", url).out
+
+
+def test_a_user_is_added_listed_and_given_another_password(cli: Cli, data: Path) -> None:
+    assert cli("users", "list", "--data", data).out.startswith("nobody yet")
+    added = cli("users", "add", "ada", "--role", "admin", "--password", PASSWORD, "--data", data)
+    assert (added.code, added.out) == (0, "ada may log in as admin\n")
+    assert "ada" in cli("users", "list", "--data", data).out
+    assert cli("users", "passwd", "ada", "--password", "another good one", "--data", data).code == 0
+    with opened_services(Settings(data=data)) as services:
+        assert access.check_password(services, "ada", PASSWORD) is None
+        user = access.check_password(services, "ada", "another good one")
+    assert user is not None
+    assert user.role is Role.ADMIN
+
+
+def test_a_password_can_come_from_the_environment(
+    cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIFTLINE_PASSWORD", PASSWORD)
+    assert cli("users", "add", "ada", "--data", data).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("add", "ada", "--password", "short"), "a password has 10 to"),
+        (("add", "bob", "--password", PASSWORD), "there is a user bob already"),
+        (("passwd", "eve", "--password", PASSWORD), "there is no user eve"),
+    ],
+)
+def test_what_cannot_be_done_to_a_user_is_said(
+    cli: Cli, data: Path, arguments: tuple[str, ...], problem: str
+) -> None:
+    cli("users", "add", "bob", "--password", PASSWORD, "--data", data)
+    result = cli("users", *arguments, "--data", data)
+    assert result.code == 1
+    (line,) = result.err.splitlines()
+    assert problem in line
+
+
+def test_a_key_is_shown_once_works_and_can_be_revoked_by_its_name(cli: Cli, data: Path) -> None:
+    made = cli("keys", "add", "ci", "--data", data)
+    secret = made.out.strip()
+    listed = cli("keys", "list", "--data", data).out
+    assert secret not in listed
+    assert "ci" in listed
+    with opened_services(Settings(data=data)) as services:
+        assert access.check_api_key(services, secret) is not None
+    assert cli("keys", "revoke", "ci", "--data", data).code == 0
+    with opened_services(Settings(data=data)) as services:
+        assert access.check_api_key(services, secret) is None
+    assert "revoked" in cli("keys", "list", "--data", data).out
+    assert cli("keys", "revoke", "ci", "--data", data).code == 1
+
+
+def test_of_two_keys_with_one_name_the_id_must_be_given(cli: Cli, data: Path) -> None:
+    first, second = (cli("keys", "add", "ci", "--data", data).err.split()[1] for _ in range(2))
+    refused = cli("keys", "revoke", "ci", "--data", data)
+    assert refused.code == 1
+    assert first in refused.err
+    assert second in refused.err
+    assert cli("keys", "revoke", first, "--data", data).code == 0
+
+
+def test_a_price_is_set_and_listed_in_usd(cli: Cli, data: Path) -> None:
+    assert cli("prices", "list", "--data", data).out.startswith("none set")
+    done = cli(
+        "prices", "set", "own-model*", "--input", "$0.25", "--output", "1.5", "--cache-read", "0.000001",
+        "--project", "shop", "--from", "2026-01-01", "--data", data,
+    )  # fmt: skip
+    assert (done.code, done.out) == (0, "own-model* costs $0.25 in and $1.5 out, per million tokens\n")
+    with opened_services(Settings(data=data)) as services:
+        (price,) = services.catalog.get_price_overrides()
+    assert (price.input_micro_usd, price.output_micro_usd, price.cache_read_micro_usd) == (
+        250_000,
+        1_500_000,
+        1,
+    )
+    assert price.cache_write_micro_usd is None
+    assert price.valid_from.isoformat() == "2026-01-01T00:00:00+00:00"
+    row = cli("prices", "list", "--data", data).out.splitlines()[1]
+    assert row.split() == [
+        "own-model*", "shop", "2026-01-01", "00:00", "UTC", "$0.25", "$1.5", "$0.000001", "as", "input",
+    ]  # fmt: skip
+
+
+def test_the_pages_are_opened_at_a_trace(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    result = cli("open", "0" * 32, "--url", "http://traces.example:8080/")
+    assert result.out.strip() == f"http://traces.example:8080/traces/{'0' * 32}"
+    assert opened == [result.out.strip()]
+
+
+def test_without_a_browser_the_address_is_still_printed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    result = cli("open")
+    assert result.code == 1
+    assert result.out == "http://127.0.0.1:8321/traces\n"
+    assert "found no browser" in result.err

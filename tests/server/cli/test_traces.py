@@ -1,0 +1,255 @@
+"""Traces in a terminal: listed, shown, moved out and in, over HTTP or in a data folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from contracts.records import BEGIN, a_child, a_run
+
+from driftline.records import Kind, Run, RunError, Status, TokenTimeline, Usage
+from driftline.wire import encode_run
+from driftline_server.serving import running
+from driftline_server.settings import Settings
+from driftline_server.wiring import opened_services
+
+from .conftest import Cli, Result
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202eevil\r\n\x00[red]markup[/red]"
+ESCAPES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def a_trace(**values: object) -> list[Run]:
+    """A root with a model run that streamed, and a tool that failed."""
+    root = a_run(
+        name="ask_document", duration_ms=2_000.0, inputs={"question": "When?"}, outputs="On Monday.", **values
+    )
+    model = a_child(
+        root,
+        name="answer",
+        kind=Kind.LLM,
+        after_ms=500.0,
+        duration_ms=1_500.0,
+        model_answered="m-1",
+        usage=Usage(input_tokens=1_000, output_tokens=200),
+        timeline=TokenTimeline(ttft_ms=600.0, first_text_ms=600.0, chunks=20),
+    )
+    tool = a_child(
+        model, name="fx_rate", kind=Kind.TOOL, status=Status.ERROR, after_ms=100.0, duration_ms=200.0,
+        error=RunError(type="TimeoutError", message="the desk did not answer"),
+    )  # fmt: skip
+    return [root, model, tool]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def runs(data: Path) -> list[Run]:
+    return store(data, a_trace(user_id="ada", feature="rag_qa"))
+
+
+def store(data: Path, runs: list[Run]) -> list[Run]:
+    with opened_services(Settings(data=data)) as services:
+        services.runs.add_runs(runs)
+    return runs
+
+
+def lines_of(result: Result) -> list[str]:
+    return [line.rstrip() for line in result.out.splitlines()]
+
+
+def test_a_list_says_what_was_asked_and_what_came_back(cli: Cli, data: Path, runs: list[Run]) -> None:
+    result = cli("traces", "list", "--data", data)
+    assert result.code == 0
+    head, first, second = lines_of(result)
+    assert head.split()[:3] == ["Started", "Trace", "Took"]
+    assert all(words in first for words in ("ask_document ok", "2.00 s", "1,200", "When?"))
+    assert all(words in second for words in (runs[0].trace_id, "→ On Monday."))
+
+
+def test_a_list_can_be_filtered_and_read_by_programs(cli: Cli, data: Path, runs: list[Run]) -> None:
+    store(data, [a_run(name="other", user_id="bob")])
+    result = cli("traces", "list", "--data", data, "--json", "--user", "ada", "--feature", "rag_qa")
+    (found,) = [json.loads(line) for line in result.out.splitlines()]
+    assert found["trace_id"] == runs[0].trace_id
+    assert cli("traces", "list", "--data", data, "--user", "nobody").err == "no traces pass this filter\n"
+
+
+def test_a_list_goes_on_over_pages_up_to_its_limit(cli: Cli, data: Path) -> None:
+    store(
+        data,
+        [a_run(name=f"n{number}", started_at=BEGIN + timedelta(seconds=number)) for number in range(450)],
+    )
+    names = [
+        json.loads(line)["name"]
+        for line in cli("traces", "list", "--data", data, "--json", "--limit", 430).out.splitlines()
+    ]
+    assert names == [f"n{number}" for number in range(449, 19, -1)]
+
+
+def test_an_empty_store_says_how_to_fill_it(cli: Cli, data: Path) -> None:
+    store(data, [])
+    result = cli("traces", "list", "--data", data)
+    assert (result.code, result.out) == (0, "")
+    assert "driftline demo" in result.err
+
+
+def test_a_trace_is_shown_as_a_tree_with_bars_tokens_and_errors(
+    cli: Cli, data: Path, runs: list[Run]
+) -> None:
+    shown = lines_of(cli("traces", "show", runs[0].trace_id, "--data", data))
+    tree = [line for line in shown if re.match(r" *(ask_document chain|answer llm|fx_rate tool)", line)]
+    assert [len(line) - len(line.lstrip()) for line in tree] == [0, 2, 4]
+    assert "1.50 s" in tree[1]
+    assert "600 ms" in tree[1]
+    assert "1,200" in tree[1]
+    assert "░" in tree[1], "the wait for the first token"
+    assert tree[1].index("░") > tree[0].index("█"), "it began later"
+    assert "fx_rate TimeoutError: the desk did not answer" in shown
+
+
+def test_an_error_that_rose_is_told_once_where_it_began(cli: Cli, data: Path) -> None:
+    error = RunError(type="ValueError", message="no luck")
+    root = a_run(status=Status.ERROR, error=error)
+    child = a_child(root, name="inner", status=Status.ERROR, error=error)
+    store(data, [root, child])
+    result = cli("traces", "show", root.trace_id, "--data", data)
+    assert [line for line in lines_of(result) if "no luck" in line] == ["inner ValueError: no luck"]
+
+
+def test_runs_without_parent_in_a_circle_or_without_end_are_shown_too(cli: Cli, data: Path) -> None:
+    root = a_run(name="root")
+    orphan = a_child(root, name="orphan", status=Status.RUNNING, duration_ms=None)
+    one = a_child(root, name="one")
+    other = a_child(one, name="other")
+    circle = [Run(**{**fields_of(one), "parent_id": other.id}), other]
+    lost = Run(**{**fields_of(orphan), "parent_id": "f" * 32})
+    store(data, [root, lost, *circle])
+    result = cli("traces", "show", root.trace_id, "--data", data)
+    assert all(f"{name} " in result.out for name in ("root", "orphan", "one", "other"))
+    assert "its parent is missing" in result.out
+    assert "running" in result.out
+
+
+def fields_of(run: Run) -> dict[str, object]:
+    return {name: getattr(run, name) for name in Run.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("command", ["list", "show"])
+def test_names_cannot_steer_the_terminal(cli: Cli, data: Path, command: str) -> None:
+    error = RunError(type=HOSTILE, message=HOSTILE)
+    run = a_run(
+        name=HOSTILE, user_id=HOSTILE, inputs=HOSTILE, outputs=HOSTILE, status=Status.ERROR, error=error
+    )
+    store(data, [run])
+    wanted = [run.trace_id] if command == "show" else []
+    result = cli("traces", command, *wanted, "--data", data)
+    assert result.code == 0
+    assert not ESCAPES.search(result.out)
+    assert "[red]markup[/red]" in result.out, "it is text, not markup"
+    assert r"\x1b[2J" in result.out, "what is hidden is made visible"
+
+
+def test_exported_runs_come_back_unchanged(cli: Cli, data: Path, tmp_path: Path, runs: list[Run]) -> None:
+    file = tmp_path / "runs.jsonl"
+    result = cli("traces", "export", "--data", data, "--output", file)
+    assert (result.code, result.err) == (0, "exported 3 runs of 1 traces\n")
+    other = tmp_path / "other"
+    other.mkdir()
+    assert cli("traces", "import", file, "--data", other).err.startswith("imported 3 runs: 3 new")
+    assert cli("traces", "import", file, "--data", other).err.startswith(
+        "imported 3 runs: 0 new, 0 merged, 3 unchanged"
+    )
+    again = cli("traces", "export", "--data", other)
+    assert again.out == file.read_text("utf-8")
+
+
+def test_one_trace_or_those_of_a_filter_can_be_exported(cli: Cli, data: Path, runs: list[Run]) -> None:
+    other = a_run(name="other")
+    store(data, [other])
+    by_id = cli("traces", "export", other.trace_id, "--data", data)
+    assert [json.loads(line)["id"] for line in by_id.out.splitlines()] == [other.id]
+    by_name = cli("traces", "export", "--name", "other", "--data", data)
+    assert by_name.out == by_id.out
+
+
+def test_lines_that_cannot_be_read_are_told_and_do_not_stop_the_others(cli: Cli, data: Path) -> None:
+    data.mkdir()
+    good = json.dumps(encode_run(a_run()))
+    lines = ["{", good, "", "5", '{"id": "x", "trace_id": "y"}', json.dumps({"runs": [encode_run(a_run())]})]
+    result = cli("traces", "import", "--data", data, stdin="\n".join(lines))
+    assert result.code == 1
+    told = result.err.splitlines()
+    assert told[0].startswith("input:1: is not JSON")
+    assert told[1].startswith("input:4: is no run")
+    assert told[2] == "input:5: id: expected 32 hexadecimal digits, as of a UUID"
+    assert told[3] == "imported 2 runs: 2 new, 0 merged, 0 unchanged; 3 lines refused"
+
+
+def test_an_import_in_which_every_line_is_refused_says_why(cli: Cli, data: Path) -> None:
+    data.mkdir()
+    result = cli("traces", "import", "--data", data, stdin='{"id": "x"}\n{"trace_id": "y"}\n')
+    assert result.code == 1
+    assert result.err.splitlines()[-1] == "imported 0 runs: 0 new, 0 merged, 0 unchanged; 2 lines refused"
+    assert "input:1:" in result.err
+    assert "input:2:" in result.err
+
+
+def test_more_runs_than_fit_into_one_batch_are_imported(cli: Cli, data: Path) -> None:
+    data.mkdir()
+    lines = "\n".join(json.dumps(encode_run(a_run())) for _ in range(1_203))
+    assert cli("traces", "import", "--data", data, stdin=lines).err.startswith(
+        "imported 1,203 runs: 1,203 new"
+    )
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(
+    cli: Cli, data: Path, runs: list[Run], tmp_path: Path
+) -> None:
+    result = cli("traces", "export", "--data", data, "--output", tmp_path / "missing" / "runs.jsonl")
+    assert result.code == 1
+    assert "cannot write" in result.err
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_running_server_is_asked_over_http(cli: Cli, data: Path, runs: list[Run]) -> None:
+    with running(Settings(data=data, port=0)) as server:
+        over_http = cli("traces", "show", runs[0].trace_id, "--url", server.url)
+        sent = cli("traces", "import", "--url", server.url, stdin=json.dumps(encode_run(a_run(name="sent"))))
+        listed = cli("traces", "list", "--json", "--url", server.url)
+    assert over_http.out == cli("traces", "show", runs[0].trace_id, "--data", data).out
+    assert sent.code == 0
+    assert len(listed.out.splitlines()) == 2
+
+
+def test_a_server_that_asks_for_a_key_says_how_to_make_one(cli: Cli, data: Path, runs: list[Run]) -> None:
+    key = cli("keys", "add", "ci", "--data", data).out.strip()
+    cli("users", "add", "ada", "--password", "correct horse", "--data", data)
+    with running(Settings(data=data, host="0.0.0.0", port=0)) as server:
+        refused = cli("traces", "list", "--url", server.url)
+        let_in = cli("traces", "list", "--url", server.url, "--api-key", key)
+    assert refused.code == 1
+    assert "driftline keys add NAME" in refused.err
+    assert runs[0].trace_id in let_in.out
+
+
+def test_a_server_that_is_away_is_one_line_with_the_remedy(cli: Cli) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        result = cli("traces", "list", "--url", f"http://127.0.0.1:{unused.getsockname()[1]}")
+    assert result.code == 1
+    (line,) = result.err.splitlines()
+    assert "start it with driftline serve" in line
+
+
+def test_a_trace_that_is_not_there_is_said(cli: Cli, data: Path, runs: list[Run]) -> None:
+    result = cli("traces", "show", "f" * 32, "--data", data)
+    assert result.code == 1
+    assert "there is no trace" in result.err
