@@ -194,13 +194,17 @@ def test_a_run_that_nothing_is_heard_of_is_given_up() -> None:
     assert run.error.message == "nothing was heard of it for 60 s"
 
 
-@pytest.mark.parametrize("sign", ["child", "token", "event"])
+@pytest.mark.parametrize("sign", ["start of a child", "end of a child", "token", "event"])
 def test_a_sign_of_life_keeps_a_run_open(sign: str) -> None:
     recorded = Recorded(ticking=True, limits=RecorderLimits(ttl_s=60))
     run = begin(recorded, 1)
-    recorded.tick(50_000)
-    if sign == "child":
+    if sign == "end of a child":
         begin(recorded, 2, parent=1)
+    recorded.tick(50_000)
+    if sign == "start of a child":
+        begin(recorded, 2, parent=1)
+        end(recorded, 2)
+    elif sign == "end of a child":
         end(recorded, 2)
     elif sign == "token":
         run.mark(recorded.recorder.clock_ns(), Channel.TEXT, "a")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from driftline.guarding import failures
 from driftline.records import Json
 from driftline.snapshot import Copier
 
@@ -23,7 +24,11 @@ def join_langgraph(handler_class: type[Any]) -> bool:
     if base is None:
         return False
     if not issubclass(handler_class, base):
-        handler_class.__bases__ = (base,)
+        try:
+            handler_class.__bases__ = (base,)
+        except TypeError as error:
+            # The application has derived a class of its own that does not go together with LangGraph's.
+            failures.note("joining LangGraph", error)
     return True
 
 
