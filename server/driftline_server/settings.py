@@ -148,7 +148,6 @@ class SettingLine:
     default: str
     allowed: str
     about: str
-    option: str
     variable: str
 
 
@@ -200,7 +199,6 @@ def list_settings(settings: Settings) -> tuple[SettingLine, ...]:
             default=_ABOUT[each.name].shown_default or show_value(each.default),
             allowed=allowed_values(_HINTS[each.name], _ABOUT[each.name]),
             about=_ABOUT[each.name].text,
-            option=option_of(each.name),
             variable=variable_of(each.name),
         )
         for each in _SETTINGS
