@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,10 +11,8 @@ from stand_ins.provider import Provider
 
 from driftline.guarding import failures
 from providers.models import Models
-from providers.modes import Mode, is_async
+from providers.modes import Drive, Mode, is_async
 from providers.recording import Recording
-
-Drive = Callable[..., Any]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -10,6 +10,9 @@ import pytest
 
 Mode: TypeAlias = Callable[[Any, Any, Any], Any]
 """Takes a runnable, its input and a config."""
+
+Drive: TypeAlias = Callable[..., Any]
+"""What the fixture ``drive`` gives: mode, runnable, input, and entries of the config by keyword."""
 
 
 def invoke(runnable: Any, value: Any, config: Any) -> Any:
@@ -76,7 +79,7 @@ QUIET = [
 
 def is_async(mode: Mode) -> bool:
     """Whether the mode gives a coroutine."""
-    return asyncio.iscoroutinefunction(mode)
+    return inspect.iscoroutinefunction(mode)
 
 
 def over(modes: tuple[Mode, ...]) -> pytest.MarkDecorator:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,6 +15,7 @@ from driftline.exporters import MemoryExporter
 from driftline.integrations.langchain import DriftlineCallbackHandler
 from driftline.recorder import Recorder, RecorderLimits
 from driftline.records import Kind, Run, Status
+from driftline.testing import wait_until
 from driftline.wire import decode_run, encode_run
 
 
@@ -64,28 +64,19 @@ class Recording:
         assert len(runs) == 1, f"{len(runs)} runs: {[(run.kind.value, run.name) for run in runs]}"
         return runs[0]
 
-    def wait_for(self, ready: Callable[[list[Run]], bool], *, timeout_s: float = 10.0) -> list[Run]:
-        """Wait until what was recorded is as asked.
+    def wait_for_all_to_end(self) -> list[Run]:
+        """Wait until no run is open and every run that was recorded has ended.
 
         Raises:
-            AssertionError: it was not, in time.
+            TimeoutError: some did not, in time.
         """
-        deadline = time.monotonic() + timeout_s
-        pause = threading.Event()
-        while not ready(runs := self.runs()):
-            assert time.monotonic() < deadline, f"after {timeout_s:g} s: {tree_of(runs)}"
-            pause.wait(0.02)
-        return runs
+        wait_until(self._all_have_ended, what="the runs to end")
+        return self.runs()
 
-    def wait_for_all_to_end(self) -> list[Run]:
-        """Wait until no run is open and every run that was recorded has ended."""
-        return self.wait_for(
-            lambda runs: (
-                self.recorder.open_count == 0
-                and bool(runs)
-                and all(run.status is not Status.RUNNING for run in runs)
-            )
-        )
+    def _all_have_ended(self) -> bool:
+        runs = self.runs()
+        still = [run for run in runs if run.status is Status.RUNNING]
+        return bool(runs) and not still and self.recorder.open_count == 0
 
 
 def over_the_wire(run: Run) -> Run:

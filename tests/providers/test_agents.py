@@ -19,9 +19,8 @@ from stand_ins.provider import Answer, Provider, Silence, Text, Tokens, ToolUse
 from driftline.recorder import RecorderLimits
 from driftline.records import Kind, Run, Status
 from providers import modes
-from providers.conftest import Drive
 from providers.models import Models
-from providers.modes import Mode
+from providers.modes import Drive, Mode
 from providers.recording import Recording, last_text, roots_of, until
 
 pytestmark = modes.QUIET

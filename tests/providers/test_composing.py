@@ -22,9 +22,8 @@ from stand_ins.provider import Answer, Failure, Provider, Text, Tokens, ToolUse
 
 from driftline.records import Kind, Status
 from providers import modes
-from providers.conftest import Drive
 from providers.models import CLAUDE, GPT, Models
-from providers.modes import Mode
+from providers.modes import Drive, Mode
 from providers.recording import Recording, last_text, roots_of, tree_of
 
 pytestmark = modes.QUIET

@@ -14,9 +14,8 @@ from stand_ins.provider import Answer, Failure, Provider, Silence, Tokens
 from driftline.records import Kind, Status
 from driftline.wire import encode_run
 from providers import modes
-from providers.conftest import Drive
 from providers.models import Models
-from providers.modes import Mode
+from providers.modes import Drive, Mode
 from providers.recording import Recording
 
 pytestmark = modes.QUIET

@@ -76,7 +76,7 @@ def test_a_stream_that_is_dropped_is_cancelled(
     read_until_text(stream, 2)
     del stream
     gc.collect()
-    (run,) = recording.wait_for(lambda runs: bool(runs) and runs[0].status is not Status.RUNNING)
+    (run,) = recording.wait_for_all_to_end()
     assert run.status is Status.CANCELLED
     assert text_of(run) == "It matures"
 

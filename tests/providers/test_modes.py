@@ -11,9 +11,8 @@ from stand_ins.provider import Answer, Provider, Reasoning, Refusal, Text, Token
 
 from driftline.records import Kind, Part, Provenance, Status
 from providers import modes
-from providers.conftest import Drive
 from providers.models import CLAUDE, GPT, Models
-from providers.modes import Mode
+from providers.modes import Drive, Mode
 from providers.recording import Recording
 
 pytestmark = modes.QUIET

@@ -17,9 +17,8 @@ from stand_ins.provider import Answer, Exchange, Gate, Pace, Provider, Reasoning
 from driftline.records import Channel, Kind, TokenTimeline
 from driftline.timing import decode_gaps
 from providers import modes
-from providers.conftest import Drive
 from providers.models import Models
-from providers.modes import Mode
+from providers.modes import Drive, Mode
 from providers.recording import Recording
 
 pytestmark = modes.QUIET
