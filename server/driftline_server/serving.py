@@ -16,7 +16,7 @@ from driftline.errors import ConfigurationError, DriftlineError
 from driftline_server.listening import open_sockets, shown_url
 from driftline_server.operations.access import get_missing_credentials
 from driftline_server.operations.services import Services
-from driftline_server.settings import Settings
+from driftline_server.settings import Settings, default_data_folder
 from driftline_server.wiring import opened_services
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,8 @@ def check_may_listen(services: Services) -> None:
     """
     settings = services.settings
     if settings.asks_for_login and (missing := get_missing_credentials(services)):
-        commands = " and ".join(f"`{command}`" for command in missing)
+        where = "" if settings.data == default_data_folder() else f" --data {settings.data}"
+        commands = " and ".join(f"`{command}{where}`" for command in missing)
         raise ConfigurationError(
             f"will not listen on {settings.host} while nobody can log in: run {commands} first, "
             "or give --insecure to let everybody read and write"

@@ -127,7 +127,7 @@ def get_missing_credentials(services: Services) -> tuple[str, ...]:
     """The commands still to be run before strangers may reach the server; empty when all is there."""
     missing = []
     if not services.catalog.get_users():
-        missing.append("driftline users add NAME")
+        missing.append("driftline users add NAME --role admin")
     if all(key.revoked_at is not None for key in services.catalog.get_api_keys()):
         missing.append("driftline keys add NAME")
     return tuple(missing)

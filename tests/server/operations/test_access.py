@@ -86,7 +86,7 @@ def test_what_is_no_name_is_refused(services: Services, name: str) -> None:
 
 def test_what_is_missing_before_strangers_may_come_is_named(services: Services) -> None:
     assert access.get_missing_credentials(services) == (
-        "driftline users add NAME",
+        "driftline users add NAME --role admin",
         "driftline keys add NAME",
     )
     access.put_user(services, "ann", PASSWORD)
