@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from driftline.guarding import failures
 
-logger = logging.getLogger("driftline")
+logger: logging.Logger = logging.getLogger("driftline")
 MAX_CAUSES = 100
 FIRST_INTERVAL_S = 60.0
 LONGEST_INTERVAL_S = 6 * 3600.0

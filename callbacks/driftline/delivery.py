@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from driftline.causes import say
-from driftline.guarding import attempt, failures, never_raises
+from driftline.guarding import attempt, never_raises
 from driftline.handover import DeliveryLimits, Exporter, Handover, Processor, Sealed
 from driftline.lifetimes import watch, watch_multiprocessing
 from driftline.run_queue import DELIVERED, RunQueue
@@ -66,7 +66,7 @@ class Delivery:
         self._exporter = exporter
         self._processors = tuple(processors)
         self._limits = limits or DeliveryLimits()
-        self.exit_timeout_s = self._limits.exit_timeout_s
+        self.exit_timeout_s: float = self._limits.exit_timeout_s
         self._finishers: list[Callable[[], object]] = []
         self._begin()
         watch(self)
@@ -106,13 +106,14 @@ class Delivery:
         """
         deadline = time.monotonic() + timeout_s
         queue, mark = self._queue, self._queue.accepted
-        if threading.current_thread() is self._carrier:
+        if queue.settled >= mark or threading.current_thread() is self._carrier:
             return queue.settled >= mark
         self._wanted = max(self._wanted, mark)
         self._flushes += 1
         self._wake.put(None)
         while not self._start() and queue.settled < mark and time.monotonic() < deadline:
-            # No thread can be started, as when the interpreter shuts down: this one does the work.
+            # No thread can be started, as when the interpreter shuts down, so this one does the work. A
+            # request that is under way when time runs out is still waited for; it has its own timeout.
             self._hand_over_here(deadline)
         return queue.await_settled(mark, deadline - time.monotonic())
 
@@ -122,6 +123,8 @@ class Delivery:
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Hand over what is left and take nothing more; false where some of it had to be given up."""
+        if self._queue.closed:
+            return True
         for finish in self._finishers:
             attempt("finishing", finish)
         deadline = time.monotonic() + (self.exit_timeout_s if timeout_s is None else timeout_s)
@@ -167,8 +170,8 @@ class Delivery:
             carrier.start()
             self._carrier = carrier
             watch_multiprocessing()
-        except RuntimeError as error:
-            failures.note("starting the delivery thread", error)
+        except RuntimeError:
+            # There are too many, or the interpreter shuts down: what is queued waits for a flush or the end.
             return False
         finally:
             self._starting.release()

@@ -138,13 +138,13 @@ class Handover:
 
     def _settle(self, parcel: Parcel, reason: str, dropped: int) -> None:
         self._parcels.popleft()
-        self._queue.settle(reason, dropped)
-        self._queue.settle(DELIVERED, len(parcel.runs) - dropped)
         self._failures = 0
         self._not_before = 0.0
         lasted_s = self._causes.over("away")
         if lasted_s is not None:
             say(f"driftline delivers again, after {lasted_s:.1f} s; {len(self._queue):,} runs are queued")
+        self._queue.settle(reason, dropped)
+        self._queue.settle(DELIVERED, len(parcel.runs) - dropped)
 
     def _put_off(self, parcel: Parcel, error: DeliveryError) -> float:
         limits = self._limits

@@ -30,7 +30,7 @@ class RunQueue(Generic[Item]):
         self._settled = 0
         self._outcomes: Counter[str] = Counter()
         self._late = 0
-        self.closed = False
+        self.closed: bool = False
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -140,12 +140,12 @@ class FaultyServer:
 
     def __init__(self, port: int = 0, *, tls: ssl.SSLContext | None = None) -> None:
         """``port`` 0 takes any that is free; with ``tls`` it speaks HTTPS."""
-        self.behaviour = Behaviour()
+        self.behaviour: Behaviour = Behaviour()
         self.requests: list[Received] = []
         """Whatever came, in its order, taken or not."""
         self.times_taken: dict[str, int] = {}
         """How often each run was acknowledged, by id."""
-        self.ended = threading.Event()
+        self.ended: threading.Event = threading.Event()
         self.connections: set[socket.socket] = set()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.owner = self

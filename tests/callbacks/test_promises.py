@@ -99,7 +99,7 @@ def test_a_server_that_is_down_costs_only_what_does_not_fit(caplog: pytest.LogCa
         queue_runs=50, batch_runs=20, linger_s=0.01, first_retry_s=0.02, longest_retry_s=0.05,
     ))  # fmt: skip
     offer(delivery, range(20))
-    wait_until(lambda: delivery._handover.has_parcels)
+    wait_until(lambda: any("Connection refused" in line for line in caplog.messages))
     offer(delivery, range(20, 120))
     report = delivery.report()
     assert report == DeliveryReport(recorded=120, queued=70, dropped={"queue_full": 50})
