@@ -19,6 +19,12 @@ settings.register_profile(
 settings.load_profile("house")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright keeps an event loop running in the thread that other tests need."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.connect":
         address = arguments[1]
