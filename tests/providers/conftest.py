@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from stand_ins.provider import Provider
 
 from driftline.guarding import failures
+from providers.driving import driver
 from providers.models import Models
-from providers.modes import Drive, Mode, is_async
+from providers.modes import Drive
 from providers.recording import Recording
 
 
@@ -37,14 +37,8 @@ def recording() -> Iterator[Recording]:
 
 @pytest.fixture
 def drive(models: Models, recording: Recording) -> Drive:
-    """Drive a runnable in a mode with the handler attached; further entries of the config by keyword."""
-
-    def driven(mode: Mode, runnable: Any, value: Any, **config: Any) -> Any:
-        merged = {**recording.config, **config}
-        result = mode(runnable, value, merged)
-        return models.run(result) if is_async(mode) else result
-
-    return driven
+    """Drives a runnable in a mode with the handler attached."""
+    return driver(models, recording)
 
 
 @pytest.fixture(autouse=True)

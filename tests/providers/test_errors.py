@@ -31,8 +31,12 @@ def written(recording: Recording) -> str:
 
 
 @EVERYONE
-@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 529])
-@modes.over((modes.invoke, modes.stream, modes.ainvoke, modes.astream, modes.stream_events_v3))
+@pytest.mark.parametrize(
+    ("status", "mode"),
+    [(status, modes.invoke) for status in (400, 401, 404, 429, 500, 529)]
+    + [(429, mode) for mode in (modes.stream, modes.ainvoke, modes.astream, modes.stream_events_v3)],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
 def test_a_failure_is_told_with_its_stack_and_nothing_of_its_headers(
     maker: str,
     status: int,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 from stand_ins.provider import Answer, Provider, Reasoning, Refusal, Text, Tokens
 
-from driftline.records import Kind, Part, Provenance, Status
+from driftline.guarding import failures
+from driftline.records import Kind, Part, Provenance, Run, Status
 from providers import modes
+from providers.driving import driver
 from providers.models import CLAUDE, GPT, Models
 from providers.modes import Drive, Mode
 from providers.recording import Recording
@@ -19,24 +22,97 @@ pytestmark = modes.QUIET
 TOKENS = Tokens(uncached=10, cache_read=100, cache_write_5m=20, cache_write_1h=10, output=9, reasoning=4)
 ANSWER = Answer.of("It matures", " in ", "2031.", tokens=TOKENS, model="answering-2099-01-01")
 DIALOGUE = [SystemMessage("You explain bonds."), HumanMessage("When does it mature?")]
-EVERYONE = pytest.mark.parametrize("maker", ["openai", "responses", "anthropic"])
+MAKERS = ("openai", "responses", "anthropic")
+EVERYONE = pytest.mark.parametrize("maker", MAKERS)
 
 
-@EVERYONE
-@modes.over(modes.ALL)
-def test_usage_is_the_same_in_every_mode(
-    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
-) -> None:
-    provider.script(ANSWER)
-    drive(mode, models.make(maker), DIALOGUE)
-    usage = recording.only(kind=Kind.LLM).usage
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a model, and its record."""
+
+    maker: str
+    mode: Mode
+    run: Run
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(maker, mode) for maker in MAKERS for mode in modes.ALL],
+    ids=lambda chosen: f"{chosen[0]}-{chosen[1].__name__}",
+)
+def call(request: pytest.FixtureRequest) -> Iterator[Call]:
+    """Made once for all tests that look at it."""
+    maker, mode = request.param
+    recording = Recording()
+    with Provider(ANSWER) as provider:
+        models = Models(provider)
+        driver(models, recording)(mode, models.make(maker), DIALOGUE)
+        models.close()
+    assert failures.counts == {}
+    yield Call(maker, mode, recording.only(kind=Kind.LLM))
+    recording.close()
+
+
+def test_usage_is_the_same_in_every_mode(call: Call) -> None:
+    usage = call.run.usage
     assert usage is not None
     assert usage.provenance is Provenance.REPORTED
     assert (usage.input_tokens, usage.output_tokens) == (140, 9)
     assert (usage.cache_read_tokens, usage.reasoning_tokens) == (100, 4)
     # Chat completions do not say what was written to their cache.
-    assert usage.cache_write_tokens == (None if maker == "openai" else 30)
+    assert usage.cache_write_tokens == (None if call.maker == "openai" else 30)
     assert not usage.from_cache
+
+
+def test_cached_input_is_counted_once(call: Call) -> None:
+    """Anthropic's raw 10, read 100, written 30 are 140 of input, of which 10 were uncached."""
+    usage = call.run.usage
+    assert usage is not None
+    assert usage.input_tokens == 140
+    assert usage.cache_read_tokens is not None
+    uncached = usage.input_tokens - usage.cache_read_tokens - (usage.cache_write_tokens or 0)
+    assert uncached == (40 if call.maker == "openai" else 10)
+
+
+def test_writes_that_last_an_hour_are_kept_apart_where_the_provider_does(call: Call) -> None:
+    usage = call.run.usage
+    assert usage is not None
+    # In a stream LangChain reads the usage of message_delta, which does not tell lifetimes apart.
+    told_apart = call.maker == "anthropic" and call.mode in modes.WHOLE
+    assert usage.cache_write_1h_tokens == (10 if told_apart else None)
+
+
+def test_the_record_names_who_was_asked_and_who_answered(call: Call) -> None:
+    run = call.run
+    assert run.model_requested == (CLAUDE if call.maker == "anthropic" else GPT)
+    assert run.model_answered == "answering-2099-01-01"
+    assert run.provider == ("anthropic" if call.maker == "anthropic" else "openai")
+    assert run.name == ("ChatAnthropic" if call.maker == "anthropic" else "ChatOpenAI")
+    assert run.status is Status.OK
+
+
+def test_the_fingerprint_holds_what_the_provider_gave_away(call: Call) -> None:
+    fingerprint = call.run.fingerprint
+    assert fingerprint is not None
+    assert fingerprint.response_model == "answering-2099-01-01"
+    assert fingerprint.system_fingerprint == ("fp_44709d6fcb" if call.maker == "openai" else None)
+    prefix = {"openai": "chatcmpl-", "responses": "resp_", "anthropic": "msg_01"}[call.maker]
+    # Streams of chat completions and messages lose the id inside LangChain; its own must not pass for it.
+    lost = call.mode in modes.STREAMED and call.maker != "responses"
+    assert fingerprint.response_id_prefix == (None if lost else prefix)
+
+
+def test_the_dialogue_is_told_in_one_shape(call: Call) -> None:
+    asked = [
+        (message.role, [(part.type, part.text) for part in message.parts]) for message in call.run.messages
+    ]
+    assert asked == [
+        ("system", [("text", "You explain bonds.")]),
+        ("user", [("text", "When does it mature?")]),
+    ]
+    (answer,) = call.run.answers
+    assert answer.role == "assistant"
+    assert [(part.type, part.text) for part in answer.parts] == [("text", "It matures in 2031.")]
 
 
 @pytest.mark.parametrize("tier", ["flex", "priority"])
@@ -81,83 +157,6 @@ def test_a_refusal_is_told_in_the_answer(
         assert answer.extra["finish_reason"] == "refusal"
     else:
         assert part.extra == {"refusal": True}
-
-
-@modes.over(modes.ALL)
-def test_cached_input_is_counted_once(
-    mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
-) -> None:
-    """Anthropic's raw 10, read 100, written 30 are 140 of input, of which 10 were uncached."""
-    provider.script(ANSWER)
-    drive(mode, models.anthropic(), DIALOGUE)
-    usage = recording.only(kind=Kind.LLM).usage
-    assert usage is not None
-    assert usage.input_tokens == 140
-    assert usage.cache_read_tokens is not None
-    assert usage.cache_write_tokens is not None
-    assert usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens == 10
-
-
-@modes.over(modes.ALL)
-def test_writes_that_last_an_hour_are_kept_apart_where_the_provider_does(
-    mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
-) -> None:
-    provider.script(ANSWER)
-    drive(mode, models.anthropic(), DIALOGUE)
-    usage = recording.only(kind=Kind.LLM).usage
-    assert usage is not None
-    # In a stream LangChain reads the usage of message_delta, which does not tell lifetimes apart.
-    assert usage.cache_write_1h_tokens == (10 if mode in modes.WHOLE else None)
-
-
-@EVERYONE
-@modes.over(modes.ALL)
-def test_the_record_names_who_was_asked_and_who_answered(
-    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
-) -> None:
-    provider.script(ANSWER)
-    drive(mode, models.make(maker), DIALOGUE)
-    run = recording.only(kind=Kind.LLM)
-    assert run.model_requested == (CLAUDE if maker == "anthropic" else GPT)
-    assert run.model_answered == "answering-2099-01-01"
-    assert run.provider == ("anthropic" if maker == "anthropic" else "openai")
-    assert run.name == ("ChatAnthropic" if maker == "anthropic" else "ChatOpenAI")
-    assert run.status is Status.OK
-
-
-@EVERYONE
-@modes.over(modes.ALL)
-def test_the_fingerprint_holds_what_the_provider_gave_away(
-    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
-) -> None:
-    provider.script(ANSWER)
-    drive(mode, models.make(maker), DIALOGUE)
-    fingerprint = recording.only(kind=Kind.LLM).fingerprint
-    assert fingerprint is not None
-    assert fingerprint.response_model == "answering-2099-01-01"
-    assert fingerprint.system_fingerprint == ("fp_44709d6fcb" if maker == "openai" else None)
-    prefix = {"openai": "chatcmpl-", "responses": "resp_", "anthropic": "msg_01"}[maker]
-    # Streams of chat completions and messages lose the id inside LangChain; its own must not pass for it.
-    lost = mode in modes.STREAMED and maker != "responses"
-    assert fingerprint.response_id_prefix == (None if lost else prefix)
-
-
-@EVERYONE
-@modes.over(modes.ALL)
-def test_the_dialogue_is_told_in_one_shape(
-    maker: str, mode: Mode, provider: Provider, models: Models, recording: Recording, drive: Drive
-) -> None:
-    provider.script(ANSWER)
-    drive(mode, models.make(maker), DIALOGUE)
-    run = recording.only(kind=Kind.LLM)
-    asked = [(message.role, [(part.type, part.text) for part in message.parts]) for message in run.messages]
-    assert asked == [
-        ("system", [("text", "You explain bonds.")]),
-        ("user", [("text", "When does it mature?")]),
-    ]
-    (answer,) = run.answers
-    assert answer.role == "assistant"
-    assert [(part.type, part.text) for part in answer.parts] == [("text", "It matures in 2031.")]
 
 
 @pytest.mark.parametrize(
