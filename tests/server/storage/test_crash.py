@@ -19,7 +19,8 @@ TESTS = Path(__file__).parents[2]
 
 def write_until_killed(url: str, *, after_lines: int) -> list[tuple[str, str]]:
     """Kill -9 a writer once it has acknowledged so much; returns all that it acknowledged."""
-    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": path}
     process = subprocess.Popen(
         [sys.executable, str(WRITER), url],
         stdout=subprocess.PIPE,

@@ -162,17 +162,22 @@ def test_a_reader_sees_whole_batches_only(servers: list[Stores]) -> None:
     def write() -> None:
         barrier.wait(DEADLINE_S)
         for _ in range(30):
-            servers[0].runs.add_runs([a_child(root) for _ in range(10)])
+            children = [a_child(root) for _ in range(10)]
+            servers[0].runs.add_runs([the_start_of(run) for run in children])
+            servers[0].runs.add_runs([the_end_of(run) for run in children])
 
     def read() -> None:
         barrier.wait(DEADLINE_S)
-        for _ in range(30):
-            counts.add(len(servers[1].runs.get_trace(root.id)))
+        while not writing.done():
+            runs = servers[1].runs.get_trace(root.id)
+            counts.add((len(runs), sum(run.status is Status.RUNNING for run in runs)))
 
     with ThreadPoolExecutor(2) as pool:
-        for each in [pool.submit(write), pool.submit(read)]:
+        writing = pool.submit(write)
+        for each in [pool.submit(read), writing]:
             each.result(DEADLINE_S)
-    assert {count % 10 for count in counts} == {1}
+    assert {count % 10 for count, _ in counts} == {1}
+    assert {running for _, running in counts} <= {0, 10}
     assert len(servers[1].runs.get_trace(root.id)) == 301
 
 
