@@ -50,6 +50,11 @@ class CauseLog:
             known.interval_s = min(known.interval_s * 10, LONGEST_INTERVAL_S)
             known.next_line_at = now + known.interval_s
 
+    @property
+    def unsaid(self) -> int:
+        """How often causes came up that no line has told of yet."""
+        return sum(each.unsaid for each in self._causes.values())
+
     def over(self, cause: str) -> float | None:
         """Forget a cause, so that it is logged anew next time; gives how many seconds it lasted."""
         known = self._causes.pop(cause, None)

@@ -138,7 +138,15 @@ class Delivery:
             carrier.join(max(0.0, deadline - time.monotonic()))
         if lost:
             say(f"driftline lost {lost:,} runs that could not be delivered before the end")
+        attempt("summing up", self._handover.tell_the_rest)
         return lost == 0
+
+    def __copy__(self) -> Delivery:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Delivery:
+        # Applications copy what holds one of these; it stays the one of the process.
+        return self
 
     def report(self) -> DeliveryReport:
         """What became of all runs so far."""

@@ -13,7 +13,7 @@ from driftline.causes import CauseLog, say
 from driftline.errors import DeliveryError, RefusedError
 from driftline.guarding import failures
 from driftline.records import Run
-from driftline.run_queue import DELIVERED, RunQueue
+from driftline.run_queue import DELIVERED, WITHHELD, RunQueue
 
 Processor = Callable[[Run], Run | None]
 """Changes a run, or takes it out of the delivery by giving ``None``."""
@@ -101,6 +101,17 @@ class Handover:
     def has_parcels(self) -> bool:
         """Whether a batch is waiting for its next try."""
         return bool(self._parcels)
+
+    def tell_the_rest(self) -> None:
+        """Say at the end how many runs were lost in all, where no line told of each of them."""
+        self._tell_what_was_full()
+        self._causes.over("away")
+        if not self._causes.unsaid:
+            return
+        recorded, _, outcomes = self._queue.counts()
+        lost = {reason: count for reason, count in outcomes.items() if reason not in (DELIVERED, WITHHELD)}
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost.items())
+        say(f"driftline lost {sum(lost.values()):,} of {recorded:,} runs in all: {reasons}")
 
     def hurry(self) -> bool:
         """Forget the tries so far; false where the server asked to be left alone for a while."""
@@ -191,7 +202,7 @@ class Handover:
                 self._queue.settle("broken", 1)
             else:
                 if run is None:
-                    self._queue.settle("withheld", 1)
+                    self._queue.settle(WITHHELD, 1)
                 else:
                     runs.append(run)
             # Lets the application's threads go first; unasked, a busy thread makes way every 5 ms only.

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import weakref
-from threading import Lock
+from threading import local
 from typing import Protocol
 
 from driftline.guarding import attempt
@@ -35,26 +35,9 @@ class Enduring(Protocol):
         ...
 
 
-_ALL: weakref.WeakSet[Enduring] = weakref.WeakSet()
-_WATCHING = Lock()
-_watching = False
-
-
 def watch(each: Enduring) -> None:
     """Tell ``each`` when the process forks or ends, for as long as something else keeps it alive."""
-    global _watching
-    with _WATCHING:
-        _ALL.add(each)
-        if _watching:
-            return
-        _watching = True
-    atexit.register(close_all)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=_before_fork,
-            after_in_parent=_after_fork_in_parent,
-            after_in_child=_after_fork_in_child,
-        )
+    _watched.add(each)
 
 
 def watch_multiprocessing() -> None:
@@ -69,7 +52,7 @@ def watch_multiprocessing() -> None:
 
 def close_all() -> None:
     """Close everything that is watched; all together take no longer than the most patient of them."""
-    everything = tuple(_ALL)
+    everything = tuple(_watched)
     if not everything:
         return
     deadline = time.monotonic() + max(each.exit_timeout_s for each in everything)
@@ -78,15 +61,28 @@ def close_all() -> None:
 
 
 def _before_fork() -> None:
-    for each in tuple(_ALL):
+    # Each thread remembers what it halted itself: two may fork at once, and the set may grow meanwhile.
+    _forking.halted = tuple(_watched)
+    for each in _forking.halted:
         attempt("preparing a fork", each.before_fork)
 
 
 def _after_fork_in_parent() -> None:
-    for each in tuple(_ALL):
+    for each in _forking.halted:
         attempt("going on after a fork", each.after_fork_in_parent)
+    _forking.halted = ()
 
 
 def _after_fork_in_child() -> None:
-    for each in tuple(_ALL):
+    _forking.halted = ()
+    for each in tuple(_watched):
         attempt("beginning after a fork", each.after_fork_in_child)
+
+
+_watched: weakref.WeakSet[Enduring] = weakref.WeakSet()
+_forking = local()
+atexit.register(close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 DELIVERED = "delivered"
+WITHHELD = "withheld"
+"""Taken out by a processor, on purpose."""
 
 
 class RunQueue(Generic[Item]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import time
@@ -234,6 +235,8 @@ def test_one_cause_is_one_log_line_however_often_it_comes(
         assert delivery.flush(10)
     assert delivery.report().dropped == {"refused": 20}
     assert sum("the key is wrong" in line for line in caplog.messages) == 1
+    delivery.close()
+    assert caplog.messages[-1] == "driftline lost 20 of 20 runs in all: refused 20"
 
 
 def test_a_run_over_which_the_server_breaks_down_is_found_and_its_neighbours_arrive(
@@ -511,6 +514,22 @@ def test_many_threads_offer_at_once_and_every_report_adds_up(deliver: Callable[.
     assert adds_up(report)
     assert seen[False] == 0
     assert len({run.id for run in exporter.records}) == report.delivered == len(exporter.records)
+
+
+def test_a_copy_is_the_same_delivery(deliver: Callable[..., Delivery]) -> None:
+    delivery = deliver(ScriptedExporter())
+    assert copy.copy(delivery) is delivery
+    assert copy.deepcopy({"callbacks": [delivery]})["callbacks"] == [delivery]
+
+
+def test_a_delivery_that_is_closed_twice_is_closed(deliver: Callable[..., Delivery]) -> None:
+    exporter = ScriptedExporter()
+    delivery = deliver(exporter)
+    offer(delivery, range(3))
+    assert delivery.close(10)
+    assert delivery.close(10)
+    assert delivery.flush(0.0)
+    assert exporter.closed == 1
 
 
 def test_reports_of_several_deliveries_can_be_added() -> None:

@@ -89,7 +89,9 @@ def test_what_is_refused_for_good_is_counted_and_nothing_waits_behind_it(
     assert delivery.flush(30)
     assert delivery.report() == DeliveryReport(recorded=COUNT, dropped={"refused": COUNT})
     assert delivery.close()
-    assert sum("driftline lost" in line for line in caplog.messages) == 1
+    first, summary = caplog.messages
+    assert f"{server.url} answers {status}" in first
+    assert summary == "driftline lost 100 of 100 runs in all: refused 100"
 
 
 def test_a_server_that_is_down_costs_only_what_does_not_fit(caplog: pytest.LogCaptureFixture) -> None:
