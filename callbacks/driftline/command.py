@@ -18,7 +18,7 @@ def main() -> int:
         print(f"driftline {__version__}")
         return 0
     try:
-        cli = import_module("driftline_server.cli")
+        return int(import_module("driftline_server.cli").main() or 0)
     except ModuleNotFoundError as error:
         # Only a missing library means that the server was not installed; anything else is a fault to be seen.
         missing = (error.name or "").partition(".")[0]
@@ -27,4 +27,3 @@ def main() -> int:
         verb = next((each for each in arguments if not each.startswith("-")), "")
         print(f"{f'driftline {verb}'.strip()} needs the server: {INSTALL}", file=sys.stderr)
         return 2
-    return int(cli.main() or 0)

@@ -40,6 +40,17 @@ def test_without_the_server_it_says_what_to_install(
     assert capsys.readouterr() == ("", said)
 
 
+def test_a_library_that_only_the_running_command_misses_is_told_alike(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        command, "import_module", lambda name: SimpleNamespace(main=lambda: fail_to_find("click")(""))
+    )
+    monkeypatch.setattr(sys, "argv", ["driftline", "serve"])
+    assert command.main() == 2
+    assert "pip install 'driftline[server]'" in capsys.readouterr().err
+
+
 def test_a_fault_of_ours_is_not_taken_for_a_missing_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "import_module", fail_to_find("driftline_server.storage.gone"))
     monkeypatch.setattr(sys, "argv", ["driftline", "serve"])
