@@ -45,7 +45,14 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings=CONTEXT)
+_COMPLETION = """\b
+Complete commands with the tab key: put this into ~/.bashrc
+  eval "$(_DRIFTLINE_COMPLETE=bash_source driftline)"
+or its likeness with zsh_source into ~/.zshrc, with fish_source into fish's configuration.
+"""
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT, epilog=_COMPLETION)
 @click.version_option(__version__, "--version", prog_name=NAME, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the stack of an unexpected error.")
 def root(debug: bool) -> None:

@@ -15,8 +15,8 @@ from driftline_server.demo.errors import ProviderError
 from driftline_server.demo.pace import Pace
 from driftline_server.demo.provider import PrefixCache, Provider
 
-CLAUDE = "claude-sonnet-4-5"
-SMALL_CLAUDE = "claude-haiku-4-5"
+CLAUDE = "claude-sonnet-5-5"
+SMALL_CLAUDE = "claude-haiku-5-5"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ def notice_prompt() -> ChatPromptTemplate:
 
 def format_passages(documents: Iterable[Document]) -> str:
     """Numbered passages as the prompts show them."""
-    return "\n".join(
+    return "\n\n".join(
         write_passage(
             CitedPassage(
                 number=number,

@@ -86,6 +86,22 @@ def test_help_lists_every_command_and_comes_with_h(cli: Cli) -> None:
         assert all(f"  {name} " in result.out for name in ("serve", "demo", "traces", "keys", "worker"))
 
 
+def test_the_shell_completes_commands_and_their_parts(
+    cli: Cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def completed(words: str) -> list[str]:
+        monkeypatch.setenv("_DRIFTLINE_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+        with pytest.raises(SystemExit):
+            cli()
+        return [line.partition(",")[2] for line in capsys.readouterr().out.splitlines()]
+
+    assert completed("driftline tr") == ["traces"]
+    assert completed("driftline traces ex") == ["export"]
+    assert "--feature" in completed("driftline traces list --f")
+
+
 @pytest.mark.parametrize("name", root.list_commands(None))  # type: ignore[arg-type]
 def test_every_command_has_help_in_its_own_words(cli: Cli, name: str) -> None:
     result = cli(name, "-h")
