@@ -69,8 +69,11 @@ def text_of(value: object) -> str | None:
     """A name or number as the text of a field; ``None`` for anything that is not one, or is empty."""
     if type(value) is str:
         return value or None
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        return str(value) or None
+    # By the base, so that a member of an enumeration gives its value and no code of a subclass is run.
+    if isinstance(value, str):
+        return str.__str__(value) or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__repr__(value)
     if type(value).__name__ == "UUID":
         return str(value)
     return None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextvars import copy_context
+from enum import Enum, IntEnum, StrEnum
 
 import pytest
 
@@ -53,6 +54,20 @@ def test_values_become_texts_and_what_is_empty_is_not_said() -> None:
     with driftline.context(user_id=42, session_id="", prompt_version=3) as scope:
         assert (scope.user_id, scope.session_id) == ("42", None)
         assert scope.prompt == Prompt(version="3")
+
+
+def test_members_of_enumerations_give_their_values() -> None:
+    class Old(str, Enum):  # noqa: UP042 - what many applications still write
+        A = "a"
+
+    class New(StrEnum):
+        B = "b"
+
+    class Number(IntEnum):
+        SEVEN = 7
+
+    with driftline.context(user_id=Number.SEVEN, session_id=Old.A, feature=New.B) as scope:
+        assert (scope.user_id, scope.session_id, scope.feature) == ("7", "a", "b")
 
 
 def test_a_misspelt_field_is_refused() -> None:

@@ -51,7 +51,8 @@ def tags_of(tags: Any) -> tuple[str, ...]:
     """The tags that a person chose; LangChain adds its own to say where in a sequence a step stands."""
     if not tags:
         return ()
-    return tuple(tag for tag in tags if type(tag) is str and not tag.startswith(_OWN_TAGS))
+    texts = (str.__str__(tag) for tag in tags if isinstance(tag, str))
+    return tuple(text for text in texts if not text.startswith(_OWN_TAGS))
 
 
 _OWN_TAGS = ("seq:step:", "graph:step:", "map:key:", "condition:", "branch:", "langsmith:")

@@ -17,8 +17,8 @@ _NODE_TAG = "graph:step:"
 
 def name_of(serialized: Any, name: Any, default: str) -> str:
     """The name of a run: the one that was given to it, or that of its class."""
-    if type(name) is str and name:
-        return name
+    if isinstance(name, str) and name:
+        return str.__str__(name)
     if type(serialized) is dict:
         own = serialized.get("name")
         if type(own) is str and own:

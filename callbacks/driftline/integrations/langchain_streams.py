@@ -22,9 +22,10 @@ def content_of_chunk(token: Any, chunk: Any) -> Content | None:
 
     ``token`` is a string or a list of blocks; ``chunk`` is the generation chunk, or ``None``.
     """
-    if type(token) is str:
+    if isinstance(token, str):
         if token:
-            return Content(Channel.TEXT, token)
+            # The text of a message is a subclass of str, which need not live on.
+            return Content(Channel.TEXT, str(token))
     elif type(token) is list:
         content = _content_of_blocks(token)
         if content is not None:
@@ -62,7 +63,7 @@ def _content_of_delta(delta: Any) -> Content | None:
     kind = delta.get("type")
     if kind == "text-delta":
         text = delta.get("text")
-        return Content(Channel.TEXT, text) if text else None
+        return Content(Channel.TEXT, str(text)) if text else None
     if kind == "reasoning-delta":
         return Content(Channel.REASONING) if delta.get("reasoning") else None
     if kind == "tool-call-delta":
@@ -73,9 +74,9 @@ def _content_of_delta(delta: Any) -> Content | None:
 
 def _content_of_blocks(blocks: Iterable[Any]) -> Content | None:
     for block in blocks:
-        if type(block) is str:
+        if isinstance(block, str):
             if block:
-                return Content(Channel.TEXT, block)
+                return Content(Channel.TEXT, str(block))
         elif type(block) is dict:
             content = _content_of_block(block)
             if content is not None:
@@ -88,8 +89,8 @@ def _content_of_block(block: Mapping[str, Any]) -> Content | None:
     if is_reasoning(kind):
         return Content(Channel.REASONING) if reasoning_text(block) else None
     text = block.get("text")
-    if type(text) is str and text:
-        return Content(Channel.TEXT, text)
+    if isinstance(text, str) and text:
+        return Content(Channel.TEXT, str(text))
     if block.get("partial_json") or block.get("args") or block.get("arguments"):
         return Content(Channel.TOOL)
     # A call announces itself by its name; the block that carries the name may have no arguments yet.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -105,6 +106,15 @@ def test_tags_and_metadata_reach_every_run_inside(watched: Watched) -> None:
     a_rag_chain().invoke(QUESTION, config)
     assert {run.tags for run in watched.runs()} == {("night",)}
     assert {run.metadata["shelf"] for run in watched.runs()} == {7}
+
+
+def test_names_and_tags_may_be_members_of_enumerations(watched: Watched) -> None:
+    class Step(StrEnum):
+        COUNT = "count"
+
+    RunnableLambda(len).invoke("abc", watched.config(run_name=Step.COUNT, tags=[Step.COUNT]))
+    run = watched.only()
+    assert (run.name, run.tags) == ("count", ("count",))
 
 
 def test_the_tags_that_langchain_adds_stay_out(watched: Watched) -> None:

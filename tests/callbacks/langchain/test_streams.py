@@ -140,6 +140,7 @@ def test_reasoning_text_and_tool_arguments_are_labelled_apart(ticking: Watched) 
 
 CONTENT = [
     ("text", None, Channel.TEXT),
+    (AIMessageChunk(content="text").text, None, Channel.TEXT),
     ([{"type": "text", "text": "a"}], None, Channel.TEXT),
     ([{"type": "thinking", "thinking": "a"}], None, Channel.REASONING),
     ([{"type": "reasoning", "reasoning": "a"}], None, Channel.REASONING),
