@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.messages import HumanMessage, SystemMessage
 from stand_ins.provider import Answer, Provider, Reasoning, Refusal, Text, Tokens
 
@@ -265,6 +266,26 @@ def test_a_text_model_reports_its_usage_where_it_can(
         assert known == (Provenance.MISSING, None, None)
     assert run.answers[0].parts == (Part(type="text", text="It matures in 2031."),)
     assert run.messages[0].parts == (Part(type="text", text="When does it mature?"),)
+
+
+def test_a_text_model_is_recorded_beside_the_handlers_of_others(
+    provider: Provider, models: Models, recording: Recording
+) -> None:
+    """Beside an inline handler LangChain forgets the start of async text models, but not for inline ones."""
+
+    class Inline(BaseCallbackHandler):
+        run_inline = True
+
+    class Waiting(AsyncCallbackHandler):
+        """Not inline."""
+
+    provider.script(ANSWER)
+    callbacks = [Waiting(), Inline(), recording.handler]
+    models.run(models.text().ainvoke("When does it mature?", {"callbacks": callbacks}))
+    run = recording.only(kind=Kind.LLM)
+    assert run.started_at is not None
+    assert run.usage is not None
+    assert run.usage.output_tokens == 9
 
 
 def test_a_batch_is_one_trace_per_item(provider: Provider, models: Models, recording: Recording) -> None:
