@@ -53,7 +53,7 @@ class CauseLog:
     @property
     def unsaid(self) -> int:
         """How often causes came up that no line has told of yet."""
-        return sum(each.unsaid for each in self._causes.values())
+        return sum(each.unsaid for each in tuple(self._causes.values()))
 
     def over(self, cause: str) -> float | None:
         """Forget a cause, so that it is logged anew next time; gives how many seconds it lasted."""

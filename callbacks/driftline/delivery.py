@@ -29,6 +29,7 @@ class DeliveryReport:
     """What became of the runs of this process; the parts add up to ``recorded``."""
 
     recorded: int = 0
+    """What was offered. A run that takes long is offered twice: when that shows, and when it ends."""
     delivered: int = 0
     """Taken by the exporter; over HTTP that means: stored by the server."""
     spooled: int = 0
