@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ QUESTIONS = (
     ("Which auditor signed the report?", "The report was signed by the auditor on 14 March 2026."),
     (
         "Which covenants are tested in the next quarter, and on which dates?",
-        "Net leverage (at most 3.50 times) and interest cover (at least 4.0 times), on 31 March 2026 and on 30 June.",
+        "Net leverage (at most 3.50) and interest cover (at least 4.0), on 31 March 2026 and on 30 June.",
     ),
     (
         "Wer darf das Darlehen vorzeitig zurückzahlen?",
@@ -133,7 +134,6 @@ class Scenes:
     scores: tuple[Score, ...]
     key_terms: str
     answer_run: str
-    stalled_run: str
     failed: str
     running: str
     incomplete: str
@@ -594,12 +594,11 @@ def make_scenes(now: datetime) -> Scenes:
             created_at=now,
         ),
     )
-    return Scenes(
+    scenes = Scenes(
         runs=tuple(runs),
         scores=scores,
         key_terms=root.trace_id,
         answer_run=answer.id,
-        stalled_run=answer.id,
         failed=broken[0].id,
         running=waiting[0].id,
         incomplete=lost[0].id,
@@ -608,6 +607,37 @@ def make_scenes(now: datetime) -> Scenes:
         deep=nested[0].id,
         big=many[0].id,
     )
+    return _with_ids_as_in_life(scenes)
+
+
+def _with_ids_as_in_life(scenes: Scenes) -> Scenes:
+    """Ids that look like those of a client, in place of small numbers."""
+    known = {run.id: hashlib.md5(run.id.encode(), usedforsecurity=False).hexdigest() for run in scenes.runs}
+    runs = tuple(
+        replace(
+            run,
+            id=known[run.id],
+            trace_id=known[run.trace_id],
+            parent_id=known[run.parent_id] if run.parent_id else None,
+        )
+        for run in scenes.runs
+    )
+    scores = tuple(
+        replace(score, trace_id=known[score.trace_id], run_id=known[score.run_id or ""])
+        for score in scenes.scores
+    )
+    names = (
+        "key_terms",
+        "answer_run",
+        "failed",
+        "running",
+        "incomplete",
+        "cancelled",
+        "hostile",
+        "deep",
+        "big",
+    )
+    return replace(scenes, runs=runs, scores=scores, **{name: known[getattr(scenes, name)] for name in names})
 
 
 def _pace(chance: random.Random) -> Iterator[float]:

@@ -31,7 +31,14 @@ from driftline_server.pages.run_detail import RunPage
 from driftline_server.pages.run_facts import Fact
 from driftline_server.pages.run_rows import RunRow, run_rows
 from driftline_server.pages.trace_query import TraceQuery, parse_query
-from driftline_server.pages.trace_rows import StatusMark, status_mark, trace_cost, trace_tokens, trace_took
+from driftline_server.pages.trace_rows import (
+    StatusMark,
+    status_mark,
+    trace_cost,
+    trace_first_token,
+    trace_tokens,
+    trace_took,
+)
 from driftline_server.pages.tree import Node, RunTree, grow_tree
 from driftline_server.pages.viewer import Viewer
 from driftline_server.pages.waterfall import Waterfall, draw_waterfall
@@ -160,7 +167,7 @@ class TracePage:
         facts = [
             Fact(name="Started", value=self.clock.moment(trace.started_at, precise=True)),
             Fact(name="Took", value=trace_took(trace, self.clock)),
-            Fact(name="First token to user", value=duration(trace.first_token_ms, missing="none")),
+            Fact(name="First token to user", value=trace_first_token(trace)),
             Fact(name="Runs", value=number(trace.run_count)),
         ]
         if trace.llm_count:

@@ -83,9 +83,7 @@ def trace_row(trace: TraceSummary, *, address: str, clock: Clock, scale_ms: floa
         status=None if trace.status is Status.OK else status_mark(trace.status),
         shape=draw_shape(trace, scale_ms),
         took=trace_took(trace, clock),
-        first_token=duration(
-            trace.first_token_ms, missing="not yet" if trace.status is Status.RUNNING else "none"
-        ),
+        first_token=trace_first_token(trace),
         tokens=used,
         tokens_title=used_title,
         cost=cost,
@@ -101,6 +99,11 @@ def trace_took(trace: TraceSummary, clock: Clock) -> Shown:
     if trace.duration_ms is None and trace.status is Status.RUNNING:
         return duration(max(0.0, (clock.now - trace.started_at) / timedelta(milliseconds=1)))
     return duration(trace.duration_ms)
+
+
+def trace_first_token(trace: TraceSummary) -> Shown:
+    """How long it was until the answer began to appear."""
+    return duration(trace.first_token_ms, missing="not yet" if trace.status is Status.RUNNING else "none")
 
 
 def trace_tokens(trace: TraceSummary) -> tuple[Shown, str]:

@@ -1,0 +1,118 @@
+"""Every page in both themes and at every width: silent, at home, readable, accessible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .conftest import AXE, HEIGHTS, Visitor
+from .scenes import HOSTILE, Scenes
+
+TRACES = ("key_terms", "failed", "running", "incomplete", "cancelled", "hostile", "deep", "big")
+PLACES = (
+    "/traces",
+    "/traces?q=nowhere&feature=extract",
+    *(f"/traces/{{{name}}}" for name in TRACES),
+    "/traces/{key_terms}?tab=data",
+    "/traces/{key_terms}?tab=metadata",
+    "/traces/{key_terms}?tab=timing",
+)
+SERIOUS = ("serious", "critical")
+
+
+def place(template: str, scenes: Scenes) -> str:
+    """The address of a place with the ids of the scenes."""
+    return template.format(**{name: getattr(scenes, name) for name in TRACES})
+
+
+def sideways(page: Any) -> int:
+    """By how many pixels a page is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def complaints(page: Any) -> list[str]:
+    """What axe finds that is serious."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{rule['id']}: {node['target']} {node['failureSummary']}"
+        for rule in found["violations"]
+        if rule["impact"] in SERIOUS
+        for node in rule["nodes"][:3]
+    ]
+
+
+@pytest.mark.parametrize("template", PLACES)
+def test_a_page_is_accessible_in_both_themes_and_fits_every_window(
+    visitor: Visitor, scenes: Scenes, template: str
+) -> None:
+    page = visitor.open(place(template, scenes))
+    assert page.locator("h1").count() == 1
+    assert page.locator("main").count() == 1
+    if "big" not in template:
+        assert complaints(page) == []
+        page.emulate_media(color_scheme="dark")
+        assert complaints(page) == []
+    for width, height in HEIGHTS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        assert sideways(page) <= 0, width
+
+
+def test_a_fault_that_was_put_there_is_found(visitor: Visitor) -> None:
+    page = visitor.open("/traces")
+    page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+    assert any(each.startswith("button-name") for each in complaints(page))
+
+
+@pytest.mark.parametrize("template", ["/traces", "/traces/{key_terms}"])
+def test_a_page_is_accessible_on_a_telephone(visitor: Visitor, scenes: Scenes, template: str) -> None:
+    page = visitor.open(place(template, scenes), width=390, has_touch=True, is_mobile=True)
+    assert complaints(page) == []
+
+
+@pytest.mark.parametrize("template", ["/traces", "/traces/{hostile}", "/traces/{hostile}?tab=metadata"])
+def test_hostile_text_stays_text(visitor: Visitor, scenes: Scenes, template: str) -> None:
+    page = visitor.open(place(template, scenes))
+    assert page.locator("main img[src=x]").count() == 0
+    assert page.get_by_text(HOSTILE).count() > 0
+    assert page.locator(".ctl", has_text="U+202E").count() > 0
+    assert page.locator("a[href^='javascript:']").count() == 0
+
+
+def test_tab_reaches_the_controls_and_shows_where_it_is(visitor: Visitor) -> None:
+    page = visitor.open("/traces")
+    seen = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.add(
+            page.evaluate("""() => {
+                const at = document.activeElement;
+                const drawn = at.closest(".filter") ?? at;
+                const style = getComputedStyle(drawn);
+                const ring = style.outlineStyle !== "none" || style.boxShadow !== "none";
+                return `${at.tagName} ${at.className} ${at.name ?? ""} ${ring ? "ring" : "NO RING"}`;
+            }""")
+        )
+    assert not [each for each in seen if "NO RING" in each]
+    assert any("q ring" in each for each in seen)
+    assert any(each.startswith("SUMMARY") for each in seen)
+
+
+def test_the_first_visit_shows_the_zone_of_the_browser(visitor: Visitor, scenes: Scenes) -> None:
+    page = visitor.open("/traces", timezone="Asia/Tokyo")
+    page.locator(".range summary", has_text="Tokyo, UTC+9").wait_for()
+    page.locator(".range summary").click()
+    page.get_by_text("Show times in UTC").click()
+    page.locator(".range summary", has_text="UTC").wait_for()
+    assert page.locator(".row time").first.get_attribute("datetime").endswith("+00:00")
+
+
+def test_a_page_prints_without_its_frame_and_with_everything_open(visitor: Visitor, scenes: Scenes) -> None:
+    page = visitor.open(f"/traces/{scenes.key_terms}")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert not page.locator(".rail").is_visible()
+    assert page.locator("#pane-metadata").is_visible()
+    assert page.locator(".fold").first.get_attribute("open") is not None
