@@ -143,11 +143,12 @@ class OpenRun:
         count = self.repeats[event] = self.repeats.get(event, 0) + 1
         return count % self.attached != 1
 
-    def note(self, at_ns: int, name: str, data: Any = None) -> None:
+    def note(self, at_ns: int, name: str, data: Any = None, *, size_bytes: int = 0) -> None:
         """Add an event; beyond a bound only the count is kept."""
         self.touched_ns = at_ns
         if len(self.events) < MAX_EVENTS:
             self.events.append(Moment(name, at_ns, data))
+            self.size_bytes += size_bytes
         else:
             self.events_left_out += 1
 

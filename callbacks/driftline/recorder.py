@@ -194,7 +194,7 @@ class Recorder:
             run.fields.update(fields)
         if facts is not None:
             run.facts.append(facts)
-        run.size_bytes += size_bytes
+        run.size_bytes += size_bytes + run.text_size + run.mark_ns.itemsize * len(run.mark_ns)
         self._hand_over(run)
         if parent is not None:
             parent.touched_ns = at_ns

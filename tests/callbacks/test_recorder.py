@@ -410,6 +410,15 @@ def test_text_that_no_utf8_can_hold_is_mended(recorded: Recorded) -> None:
     assert (run.name, run.tags, run.error and run.error.message) == ("a\ufffd", ("b\ufffd",), "c\ufffd")
 
 
+def test_a_run_says_about_how_much_memory_it_holds(recorded: Recorded) -> None:
+    run = begin(recorded, 1, size_bytes=5_000)
+    for _ in range(100):
+        run.mark(recorded.recorder.clock_ns(), Channel.TEXT, "x" * 10)
+    run.note(recorded.recorder.clock_ns(), "event", size_bytes=300)
+    end(recorded, 1, size_bytes=2_000)
+    assert 8_000 < run.size_bytes < 12_000
+
+
 def test_usage_counts_for_the_speed_of_a_stream(recorded: Recorded) -> None:
     run = begin(recorded, 1, kind=Kind.LLM)
     for ms in (100, 500, 500):

@@ -47,11 +47,12 @@ class DriftlineCallbackHandler(EventTranslator):
     @property
     def last_trace_id(self) -> str | None:
         """The trace that began last with this handler; ``None`` before the first."""
-        return None if self._last_trace_id is None else f"{self._last_trace_id:032x}"
+        trace_id = self._calls.last_trace_id
+        return None if trace_id is None else f"{trace_id:032x}"
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything that ended is delivered; false where time ran out."""
-        return self._recorder.flush(timeout_s)
+        return self._calls.recorder.flush(timeout_s)
 
     # Applications copy and pickle their configs. A copy is the same handler; what is unpickled elsewhere
     # takes its key from the environment there, so that no secret travels.

@@ -7,16 +7,14 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
-from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.callbacks import BaseCallbackHandler
 
 from driftline.guarding import never_raises
+from driftline.integrations.langchain_calls import NOTHING, RunCalls
 from driftline.integrations.langchain_documents import copy_documents, documents_of
-from driftline.integrations.langchain_endings import ending_of
 from driftline.integrations.langchain_graph import copy_interrupts, join_langgraph
-from driftline.integrations.langchain_messages import copy_messages, messages_of
-from driftline.integrations.langchain_metadata import copy_metadata, scope_of, tags_of
-from driftline.integrations.langchain_models import copy_settings, model_requested
+from driftline.integrations.langchain_messages import copy_messages
+from driftline.integrations.langchain_models import model_requested
 from driftline.integrations.langchain_names import chain_kind, name_of
 from driftline.integrations.langchain_prompts import prompt_of
 from driftline.integrations.langchain_results import (
@@ -29,13 +27,9 @@ from driftline.integrations.langchain_state import copy_payload
 from driftline.integrations.langchain_streams import Content, content_of_chunk, content_of_event
 from driftline.integrations.langchain_tools import tool_failure
 from driftline.open_runs import OpenRun
-from driftline.recorder import CURRENT_MODEL_RUN, Recorder
-from driftline.records import Kind, Prompt, Status
+from driftline.recorder import Recorder
+from driftline.records import Kind, Status
 from driftline.snapshot import Copier
-from driftline.threads import carry
-
-_NOTHING: Mapping[str, Any] = {}
-carry(var_child_runnable_config)
 
 
 class EventTranslator(BaseCallbackHandler):
@@ -49,10 +43,9 @@ class EventTranslator(BaseCallbackHandler):
     run_inline = True
 
     def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+        self._calls = RunCalls(recorder)
         self._now = recorder.clock_ns
         self._joined_langgraph = False
-        self._last_trace_id: int | None = None
 
     # Chains, prompts, parsers, agents, graphs and their nodes
 
@@ -63,11 +56,11 @@ class EventTranslator(BaseCallbackHandler):
         at_ns = self._now()
         if not self._joined_langgraph:
             self._joined_langgraph = join_langgraph(EventTranslator)
-        metadata = more.get("metadata") or _NOTHING
+        metadata = more.get("metadata") or NOTHING
         name = name_of(serialized, more.get("name"), "chain")
         kind = chain_kind(name, more.get("run_type"), metadata, more.get("tags") or ())
         copier = Copier()
-        self._start(
+        self._calls.start(
             at_ns, run_id, parent_run_id, kind, name, copier, more,
             fields={"inputs": copy_payload(inputs, copier, metadata), **_model_said(kind, metadata)},
             prompt=prompt_of(serialized, metadata) if kind is Kind.PROMPT else None,
@@ -76,23 +69,23 @@ class EventTranslator(BaseCallbackHandler):
     @never_raises
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **more: Any) -> None:
         at_ns = self._now()
-        run = self._recorder.get_open(run_id.int)
+        run = self._calls.open_run(run_id)
         copier = Copier()
-        metadata = _NOTHING if run is None else run.metadata
+        metadata = NOTHING if run is None else run.metadata
         fields = _late_inputs(more, copier, metadata)
         fields["outputs"] = copy_payload(outputs, copier, metadata)
         facts = None
         if run is not None and run.kind is Kind.LLM:
             facts = partial(facts_of_decision, copy_decision(outputs, copier))
-        self._finish(at_ns, run_id, copier, fields=fields, facts=facts)
+        self._calls.finish(at_ns, run_id, copier, fields=fields, facts=facts)
 
     @never_raises
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
         at_ns = self._now()
-        run = self._recorder.get_open(run_id.int)
+        run = self._calls.open_run(run_id)
         copier = Copier()
-        fields = _late_inputs(more, copier, _NOTHING if run is None else run.metadata)
-        self._fail(at_ns, run_id, error, copier, fields=fields)
+        fields = _late_inputs(more, copier, NOTHING if run is None else run.metadata)
+        self._calls.fail(at_ns, run_id, error, copier, fields=fields)
 
     # Models
 
@@ -103,7 +96,7 @@ class EventTranslator(BaseCallbackHandler):
         at_ns = self._now()
         copier = Copier()
         copies = copy_messages(messages[0] if messages else (), copier)
-        self._start_model(at_ns, serialized, copies, run_id, parent_run_id, copier, more)
+        self._calls.start_model(at_ns, serialized, copies, run_id, parent_run_id, copier, more)
 
     @never_raises
     def on_llm_start(
@@ -112,12 +105,12 @@ class EventTranslator(BaseCallbackHandler):
         at_ns = self._now()
         copier = Copier()
         copies = [{"type": "human", "content": copier.copy(prompt)} for prompt in prompts]
-        self._start_model(at_ns, serialized, copies, run_id, parent_run_id, copier, more)
+        self._calls.start_model(at_ns, serialized, copies, run_id, parent_run_id, copier, more)
 
     @never_raises
     def on_llm_new_token(self, token: Any, *, run_id: UUID, chunk: Any = None, **_: Any) -> None:
         at_ns = self._now()
-        run = self._recorder.get_open(run_id.int)
+        run = self._calls.open_run(run_id)
         if run is None or run.is_repeated("token"):
             return
         content = content_of_chunk(token, chunk)
@@ -127,7 +120,7 @@ class EventTranslator(BaseCallbackHandler):
     @never_raises
     def on_stream_event(self, event: Any, *, run_id: UUID, **_: Any) -> None:
         at_ns = self._now()
-        run = self._recorder.get_open(run_id.int)
+        run = self._calls.open_run(run_id)
         if run is None or run.is_repeated("event"):
             return
         content = content_of_event(event)
@@ -143,7 +136,7 @@ class EventTranslator(BaseCallbackHandler):
         at_ns = self._now()
         copier = Copier()
         facts = partial(facts_of_result, copy_result(response, copier))
-        self._finish(at_ns, run_id, copier, facts=facts)
+        self._calls.finish(at_ns, run_id, copier, facts=facts)
 
     @never_raises
     def on_llm_error(self, error: BaseException, *, run_id: UUID, response: Any = None, **_: Any) -> None:
@@ -151,7 +144,7 @@ class EventTranslator(BaseCallbackHandler):
         copier = Copier()
         # Of a failed response only the answer so far is read: the rest holds the provider's headers.
         facts = None if response is None else partial(facts_of_result, copy_result(response, copier))
-        self._fail(at_ns, run_id, error, copier, facts=facts)
+        self._calls.fail(at_ns, run_id, error, copier, facts=facts)
 
     # Tools
 
@@ -164,7 +157,7 @@ class EventTranslator(BaseCallbackHandler):
         inputs = more.get("inputs")
         call_id = more.get("tool_call_id")
         name = name_of(serialized, more.get("name"), "tool")
-        self._start(
+        self._calls.start(
             at_ns, run_id, parent_run_id, Kind.TOOL, name, copier, more,
             fields={"inputs": copier.copy(input_str if inputs is None else inputs)},
             metadata={"tool_call_id": call_id} if type(call_id) is str else None,
@@ -176,13 +169,13 @@ class EventTranslator(BaseCallbackHandler):
         copier = Copier()
         failure = tool_failure(output, copier)
         status = Status.OK if failure is None else Status.ERROR
-        self._finish(
+        self._calls.finish(
             at_ns, run_id, copier, status=status, error=failure, fields={"outputs": copier.copy(output)}
         )
 
     @never_raises
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        self._fail(self._now(), run_id, error, Copier())
+        self._calls.fail(self._now(), run_id, error, Copier())
 
     # Retrievers
 
@@ -193,7 +186,7 @@ class EventTranslator(BaseCallbackHandler):
         at_ns = self._now()
         copier = Copier()
         name = name_of(serialized, more.get("name"), "retriever")
-        self._start(
+        self._calls.start(
             at_ns, run_id, parent_run_id, Kind.RETRIEVER, name, copier, more,
             fields={"inputs": copier.copy(query)},
         )  # fmt: skip
@@ -203,35 +196,36 @@ class EventTranslator(BaseCallbackHandler):
         at_ns = self._now()
         copier = Copier()
         copies = copy_documents(documents, copier)
-        self._finish(at_ns, run_id, copier, facts=lambda: {"documents": documents_of(copies)})
+        self._calls.finish(at_ns, run_id, copier, facts=lambda: {"documents": documents_of(copies)})
 
     @never_raises
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        self._fail(self._now(), run_id, error, Copier())
+        self._calls.fail(self._now(), run_id, error, Copier())
 
     # What happens inside a run
 
     @never_raises
     def on_agent_action(self, action: Any, *, run_id: UUID, **_: Any) -> None:
-        self._note(run_id, "agent_action", action)
+        self._calls.note(self._now(), run_id, "agent_action", action)
 
     @never_raises
     def on_agent_finish(self, finish: Any, *, run_id: UUID, **_: Any) -> None:
-        self._note(run_id, "agent_finish", finish)
+        self._calls.note(self._now(), run_id, "agent_finish", finish)
 
     @never_raises
     def on_text(self, text: str, *, run_id: UUID, **_: Any) -> None:
-        self._note(run_id, "text", text)
+        self._calls.note(self._now(), run_id, "text", text)
 
     @never_raises
     def on_custom_event(self, name: str, data: Any, *, run_id: UUID, **_: Any) -> None:
-        self._note(run_id, name, data)
+        self._calls.note(self._now(), run_id, name, data)
 
     @never_raises
     def on_retry(self, retry_state: Any, *, run_id: UUID, **_: Any) -> None:
         outcome = retry_state.outcome
         error = outcome.exception() if outcome is not None and outcome.failed else None
-        self._note(
+        self._calls.note(
+            self._now(),
             run_id,
             "retry",
             {
@@ -244,7 +238,7 @@ class EventTranslator(BaseCallbackHandler):
     @never_raises
     def on_interrupt(self, event: Any) -> None:
         at_ns = self._now()
-        run = None if event.run_id is None else self._recorder.get_open(event.run_id.int)
+        run = self._calls.open_run(event.run_id)
         if run is None or run.is_repeated("interrupt"):
             return
         run.waits = True
@@ -259,97 +253,12 @@ class EventTranslator(BaseCallbackHandler):
     @never_raises
     def on_resume(self, event: Any) -> None:
         if event.run_id is not None:
-            self._note(event.run_id, "resume", {"status": event.status, "checkpoint_id": event.checkpoint_id})
-
-    # How events become calls of the recorder
-
-    def _start_model(
-        self,
-        at_ns: int,
-        serialized: Any,
-        copies: list[dict[str, Any]],
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        copier: Copier,
-        more: Mapping[str, Any],
-    ) -> None:
-        metadata = more.get("metadata") or _NOTHING
-        params = more.get("invocation_params") or _NOTHING
-        batch_size = more.get("batch_size") or 1
-        name = name_of(serialized, more.get("name"), "model")
-        CURRENT_MODEL_RUN.set(run_id.int)
-        self._start(
-            at_ns, run_id, parent_run_id, Kind.LLM, name, copier, more,
-            fields={
-                "model_requested": model_requested(metadata, params, serialized),
-                "provider": metadata.get("ls_provider"),
-                "invocation_params": copy_settings(metadata, params, copier),
-            },
-            facts=lambda: {"messages": messages_of(copies)},
-            # The calls of one generate() start together and end together, so their durations overlap.
-            metadata={"batch_size": batch_size, "duration_is_approximate": True} if batch_size > 1 else None,
-        )  # fmt: skip
-
-    def _start(
-        self,
-        at_ns: int,
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        kind: Kind,
-        name: str,
-        copier: Copier,
-        more: Mapping[str, Any],
-        *,
-        fields: Mapping[str, Any],
-        facts: Any = None,
-        prompt: Prompt | None = None,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> None:
-        said = more.get("metadata") or _NOTHING
-        kept = copy_metadata(said, copier) if said else {}
-        if metadata:
-            kept.update(metadata)
-        run = self._recorder.start(
-            run_id.int,
-            at_ns=at_ns,
-            kind=kind,
-            name=name,
-            parent_key=None if parent_run_id is None else parent_run_id.int,
-            enclosing_key=_enclosing_key(),
-            said=scope_of(said),
-            tags=tags_of(more.get("tags")),
-            metadata=kept,
-            prompt=prompt,
-            fields=fields,
-            facts=facts,
-            size_bytes=copier.size_bytes,
-        )
-        if run is not None and run.parent_id is None:
-            self._last_trace_id = run.trace_id
-
-    def _finish(self, at_ns: int, run_id: UUID, copier: Copier, **ending: Any) -> None:
-        self._recorder.finish(run_id.int, at_ns=at_ns, size_bytes=copier.size_bytes, **ending)
-
-    def _fail(
-        self,
-        at_ns: int,
-        run_id: UUID,
-        error: BaseException,
-        copier: Copier,
-        *,
-        fields: Mapping[str, Any] | None = None,
-        facts: Any = None,
-    ) -> None:
-        status, cause, waiting = ending_of(error, copier)
-        if waiting is not None:
-            self._recorder.note(run_id.int, "interrupt", {"interrupts": waiting}, at_ns=at_ns)
-        self._finish(at_ns, run_id, copier, status=status, error=cause, fields=fields, facts=facts)
-
-    def _note(self, run_id: UUID, name: str, data: Any) -> None:
-        at_ns = self._now()
-        run = self._recorder.get_open(run_id.int)
-        if run is not None and not run.is_repeated(name):
-            run.note(at_ns, str(name), Copier().copy(data))
+            self._calls.note(
+                self._now(),
+                event.run_id,
+                "resume",
+                {"status": event.status, "checkpoint_id": event.checkpoint_id},
+            )
 
 
 def _model_said(kind: Kind, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -357,7 +266,7 @@ def _model_said(kind: Kind, metadata: Mapping[str, Any]) -> dict[str, Any]:
     if kind is not Kind.LLM:
         return {}
     return {
-        "model_requested": model_requested(metadata, _NOTHING, None),
+        "model_requested": model_requested(metadata, NOTHING, None),
         "provider": metadata.get("ls_provider"),
     }
 
@@ -375,13 +284,3 @@ def _late_inputs(more: Mapping[str, Any], copier: Copier, metadata: Mapping[str,
     """A chain in a stream starts before its input is there; its end brings what it was really given."""
     inputs = more.get("inputs")
     return {} if inputs is None else {"inputs": copy_payload(inputs, copier, metadata)}
-
-
-def _enclosing_key() -> int | None:
-    """The run inside which this code runs, by LangChain's own context; it repairs wrong parent ids."""
-    config = var_child_runnable_config.get()
-    callbacks = None if config is None else config.get("callbacks")
-    if not isinstance(callbacks, BaseCallbackManager):
-        return None
-    parent = callbacks.parent_run_id
-    return None if parent is None else parent.int

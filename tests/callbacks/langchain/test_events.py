@@ -51,6 +51,16 @@ def test_the_events_of_a_run_are_bounded_and_the_rest_is_counted(watched: Watche
     assert run.metadata["events_left_out"] == 50
 
 
+def test_an_event_may_hold_less_than_an_input(watched: Watched) -> None:
+    def tell(_: str) -> None:
+        dispatch_custom_event("page", {"text": "x" * 1_000_000})
+
+    RunnableLambda(tell).invoke("x", watched.config())
+    [event] = watched.only().events
+    assert isinstance(event.data, dict)
+    assert len(str(event.data["text"])) < 21_000
+
+
 def test_a_retry_is_an_event_of_the_model_run(watched: Watched) -> None:
     tries: list[int] = []
 
