@@ -208,7 +208,8 @@ def _ended_by_sigterm() -> Iterator[None]:
     """SIGTERM ends it as Ctrl-C does, which holds even where a shell started it in the background."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        # By way of SIGINT, which asyncio turns into an orderly end of its tasks.
+        signal.raise_signal(signal.SIGINT)
 
     handlers = {signal.SIGTERM: interrupt, signal.SIGINT: signal.default_int_handler}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}

@@ -22,6 +22,8 @@ from driftline_server.demo.models import ModelSource
 from driftline_server.demo.traffic import Session, planned_sessions
 
 Ended = TypeVar("Ended")
+_CLOSE_WITHIN_S = 5.0
+_FLUSH_WITHIN_S = 30.0
 _AT_ONCE = 8
 _THINKING_S = (0.3, 1.4)
 
@@ -62,6 +64,7 @@ async def fill(plan: FillPlan, on_progress: Callable[[int, int], None] = lambda 
     # What the environment says of another server must not touch the demonstration.
     configuration = Configuration(url=plan.url, project=PROJECT)
     handler = DriftlineCallbackHandler(recorder=recorder_of(configuration))
+    delivery = delivery_of(configuration)
     sessions = planned_sessions(plan.traces)
     planned = sum(turn.traces for session in sessions for turn in session.turns)
     places = asyncio.Semaphore(_AT_ONCE)
@@ -81,11 +84,13 @@ async def fill(plan: FillPlan, on_progress: Callable[[int, int], None] = lambda 
 
     try:
         await asyncio.gather(*map(serve_session, sessions))
-    finally:
-        await asyncio.to_thread(handler.flush, 30.0)
-    return Filled(
-        traces=outcomes.total(), outcomes=dict(outcomes), delivery=delivery_of(configuration).report()
-    )
+    except BaseException:
+        # Threads go on after their sessions were given up; nobody may report to a server that is leaving.
+        handler.enabled = False
+        await asyncio.to_thread(delivery.close, _CLOSE_WITHIN_S)
+        raise
+    await asyncio.to_thread(delivery.flush, _FLUSH_WITHIN_S)
+    return Filled(traces=outcomes.total(), outcomes=dict(outcomes), delivery=delivery.report())
 
 
 async def _serve_session(

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -100,11 +101,15 @@ def test_the_demo_fills_a_server_stays_and_leaves_nothing_behind(start: Start, t
     assert not list(tmp_path.glob("driftline-demo-*"))
 
 
-def test_the_demo_can_be_ended_while_it_fills(start: Start) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_can_be_ended_while_it_fills(start: Start, number: signal.Signals) -> None:
     demo = start("demo", "--port", 0)
-    demo.url()
-    assert demo.stop(signal.SIGTERM) == 0
-    assert demo.errors() == ""
+    url = demo.url()
+    deadline = time.monotonic() + 60
+    while not ask(f"{url}/api/v1/traces")["traces"]:
+        assert time.monotonic() < deadline, "no trace came"
+    assert demo.stop(number) == 0
+    assert demo.errors() == "", "no run was lost, and nobody complains of a server that is gone"
 
 
 def test_the_demo_keeps_its_traces_where_it_is_told_to_and_nowhere_else(start: Start, tmp_path: Path) -> None:
