@@ -68,6 +68,7 @@ def test_slash_searches_and_the_search_stays_in_the_address(visitor: Visitor) ->
 def test_more_fields_narrow_the_list(visitor: Visitor) -> None:
     page = visitor.open("/traces")
     page.locator(".more-fields summary").click()
+    page.locator("#offers-user option[value='s.weber']").wait_for(state="attached")
     page.locator("input[name=user]").fill("s.weber")
     page.get_by_role("button", name="Apply").click()
     page.wait_for_url("**user=s.weber**")

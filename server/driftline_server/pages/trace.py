@@ -20,7 +20,7 @@ from driftline_server.pages import blueprint
 from driftline_server.pages.addresses import trace_address, traces_address
 from driftline_server.pages.clock import Clock
 from driftline_server.pages.findings import Finding, find_problems, most_telling, problem_runs
-from driftline_server.pages.formatting import duration, number, plural
+from driftline_server.pages.formatting import number, plural
 from driftline_server.pages.frame import Frame, Link, make_frame, project_links, read_current_viewer
 from driftline_server.pages.json_view import pretty_json
 from driftline_server.pages.quoting import visible

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,13 +21,13 @@ from driftline_server.pages import blueprint
 from driftline_server.pages.addresses import trace_address, traces_address
 from driftline_server.pages.clock import Clock
 from driftline_server.pages.formatting import plural
-from driftline_server.pages.frame import Frame, Link, make_frame, project_links
+from driftline_server.pages.frame import Frame, Link, make_frame, project_links, read_current_viewer
 from driftline_server.pages.range_ribbon import range_ribbon
 from driftline_server.pages.ribbon import Ribbon
 from driftline_server.pages.shapes import page_scale_ms
 from driftline_server.pages.trace_query import CLAUSES, RANGES, Chip, Clause, TraceQuery, parse_query
 from driftline_server.pages.trace_rows import StatusMark, TraceRow, status_mark, trace_row
-from driftline_server.storage.queries import Count, Facet, FacetCounts
+from driftline_server.storage.queries import Count, Facet
 
 PAGE_SIZE = 50
 _FACETS = {
@@ -50,13 +51,29 @@ def list_traces() -> str:
         frame=frame,
         query=query,
         listed=listed,
-        facets=count_facets(services(), query.wanted, (Facet.STATUS, *_FACETS.values())),
+        statuses=count_facets(services(), query.wanted, (Facet.STATUS,)).get(Facet.STATUS, {}),
         ribbon=range_ribbon(query, frame.viewer.clock),
         suggestions=() if listed.page.traces else _suggestions(query, frame.viewer.clock),
         has_any=bool(listed.page.traces) or get_totals(services()).traces > 0,
         server_url=request.host_url.rstrip("/"),
     )
     return render_template("traces/list.html", page=page)
+
+
+@blueprint.get("/traces/offers")
+def list_offers() -> str:
+    """The values that occur in each field of the filter, for the module that completes what one types."""
+    query = parse_query(request.args, read_current_viewer().clock)
+    counts = count_facets(services(), query.wanted, _FACETS.values())
+    offers = {key: tuple(counts.get(facet, {})) for key, facet in _FACETS.items()}
+    return render_template("traces/_offers.html", page=OffersPage(offers=offers))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffersPage:
+    """What ``traces/_offers.html`` shows."""
+
+    offers: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +93,8 @@ class Field:
 
     clause: Clause
     value: str
-    offers: tuple[str, ...]
+    has_offers: bool
+    """Whether values that occur can be offered; they are counted only once somebody opens the form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +113,8 @@ class TracesPage:
     frame: Frame
     query: TraceQuery
     listed: ListedTraces
-    facets: FacetCounts
+    statuses: Mapping[str, int]
+    """How many traces of each status there are, whatever status is asked for."""
     ribbon: Ribbon | None
     suggestions: tuple[Suggestion, ...]
     has_any: bool
@@ -109,7 +128,7 @@ class TracesPage:
     def rows(self) -> tuple[TraceRow, ...]:
         traces = self.listed.page.traces
         scale_ms = page_scale_ms(traces)
-        # A trace is looked at within the list that one came from, so its range is named even if it is the usual.
+        # A trace stands in the list that one came from, so the range is named even where it is the usual one.
         address = self.query.address(range=self.query.range.name)
         return tuple(
             trace_row(
@@ -154,7 +173,7 @@ class TracesPage:
     @property
     def tabs(self) -> tuple[StatusTab, ...]:
         """All, then each status that occurs."""
-        counts = self.facets.get(Facet.STATUS, {})
+        counts = self.statuses
         chosen = self.query.wanted.status
         tabs = [self._tab("All traces", sum(counts.values()), None)]
         for status in Status:
@@ -169,7 +188,7 @@ class TracesPage:
             Field(
                 clause=clause,
                 value=self.query.values.get(clause.key, ""),
-                offers=tuple(self.facets.get(_FACETS[clause.key], {})) if clause.key in _FACETS else (),
+                has_offers=clause.key in _FACETS,
             )
             for clause in CLAUSES
             if clause.key not in ("q", "status")

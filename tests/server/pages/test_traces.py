@@ -231,6 +231,17 @@ def test_the_chosen_theme_is_there_before_the_page_is_drawn(client: FlaskClient)
     assert "data-theme" not in client.get("/traces").text
 
 
+def test_the_fields_offer_the_values_that_occur(services: Services, client: FlaskClient) -> None:
+    add(services, *a_question(feature="extract", user_id=HOSTILE), *a_question(feature="rag_qa"))
+    html = client.get("/traces/offers").text
+    assert (
+        '<datalist id="offers-feature"><option value="extract"></option><option value="rag_qa"></option>'
+        in html
+    )
+    assert "<img" not in html
+    assert '<datalist id="offers-name"><option value="answer"></option></datalist>' in html
+
+
 def test_scores_have_a_column_where_there_are_any(services: Services, read: Read) -> None:
     root = a_run()
     add(services, root)

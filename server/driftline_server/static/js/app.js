@@ -3,6 +3,7 @@ import "./theme.js";
 import "./zone.js";
 import "./menus.js";
 import "./rows.js";
+import "./offers.js";
 import "./ribbon.js";
 import "./tree.js";
 import "./find.js";
