@@ -12,7 +12,7 @@ import click
 @click.option("--data", type=click.Path(path_type=Path), help="Keep the traces in this folder.")
 @click.option("--keep", is_flag=True, help="Do not delete the traces at the end.")
 @click.option("--live", is_flag=True, help="Use Claude; needs ANTHROPIC_API_KEY, and costs money.")
-@click.option("--traces", type=click.IntRange(1), help="How many traces to make. [62, live 12]")
+@click.option("--traces", type=click.IntRange(1), help="Make at least so many traces. [62, live 12]")
 @click.option("--fast", is_flag=True, help="Wait less; for tests.")
 @click.option("--open", "opening", is_flag=True, help="Open the pages in a browser.")
 def command(
