@@ -250,5 +250,7 @@ class KeepingRuns:
     def test_a_closed_store_refuses(self, store: RunStore) -> None:
         store.close()
         store.close()
-        with pytest.raises(DriftlineError):
+        with pytest.raises(DriftlineError, match="closed"):
             store.add_runs([a_run()])
+        with pytest.raises(DriftlineError, match="closed"):
+            store.get_totals()

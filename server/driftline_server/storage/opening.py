@@ -9,6 +9,7 @@ from datetime import datetime
 from driftline_server.storage.engines import Engines, open_engines
 from driftline_server.storage.migrating import Migrated, migrate
 from driftline_server.storage.protocols import Catalog, RunStore
+from driftline_server.storage.readers import Reader
 from driftline_server.storage.sql_catalog import SqlCatalog
 from driftline_server.storage.sql_store import SqlStore
 from driftline_server.storage.values import utc_now
@@ -23,11 +24,13 @@ class Stores:
     catalog: Catalog
     migrated: Migrated
     _engines: Engines = field(repr=False)
+    _reader: Reader = field(repr=False)
     _writer: Writer = field(repr=False)
 
     def close(self) -> None:
         """Finish what was accepted, then let go of the database; closing twice is closing once."""
         self._writer.close()
+        self._reader.close()
         self._engines.close()
 
 
@@ -63,10 +66,12 @@ def open_stores(
         writer = PostgresWriter(engines.write)
     else:
         writer = SqliteWriter(engines.write, waiting_runs=waiting_runs)
+    reader = Reader(engines.read)
     return Stores(
-        runs=SqlStore(engines, writer, now=now),
-        catalog=SqlCatalog(engines, writer),
+        runs=SqlStore(reader, writer, path=engines.path, now=now),
+        catalog=SqlCatalog(reader, writer),
         migrated=migrated,
+        _reader=reader,
         _engines=engines,
         _writer=writer,
     )

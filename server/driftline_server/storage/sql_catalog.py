@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
-from driftline_server.storage.engines import POSTGRES, Engines
-from driftline_server.storage.errors import StoreError, explained
+from driftline_server.storage.engines import POSTGRES
+from driftline_server.storage.errors import StoreError
 from driftline_server.storage.queries import ApiKey, PriceOverride, Project, Role, User
+from driftline_server.storage.readers import Reader
 from driftline_server.storage.tables import api_keys, price_overrides, projects, secrets, users
 from driftline_server.storage.values import bounded, key_text, micros, moment
 from driftline_server.storage.writers import Writer
@@ -23,8 +23,8 @@ _MINUTE_US = 60_000_000
 class SqlCatalog:
     """Keeps the small things; the same code on both engines."""
 
-    def __init__(self, engines: Engines, writer: Writer) -> None:
-        self._engines = engines
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        self._reader = reader
         self._writer = writer
 
     def ensure_projects(self, names: Iterable[str], *, now: datetime) -> None:
@@ -136,11 +136,7 @@ class SqlCatalog:
         return self._write(make)
 
     def _rows(self, query: Any) -> list[Row[Any]]:
-        try:
-            with self._engines.read.begin() as connection:
-                return list(connection.execute(query))
-        except SQLAlchemyError as error:
-            raise explained(error) from error
+        return self._reader.read(lambda connection: list(connection.execute(query)))
 
     def _write(self, work: Callable[[Connection], Answer]) -> Answer:
         return self._writer.write(lambda transaction: work(transaction.connection), weight=0)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
-
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from pathlib import Path
 
 from driftline.records import Run, Score
 from driftline_server.storage import run_queries, trace_queries, upkeep
-from driftline_server.storage.engines import Engines
-from driftline_server.storage.errors import explained
 from driftline_server.storage.ingest import join_repeated, prepare, write_runs
 from driftline_server.storage.queries import (
     Added,
@@ -29,21 +24,23 @@ from driftline_server.storage.queries import (
     TraceSummary,
     VolumeBucket,
 )
+from driftline_server.storage.readers import Reader
 from driftline_server.storage.refresh import refresh_summaries
 from driftline_server.storage.scoring import prepare_scores, write_scores
 from driftline_server.storage.sizes import get_totals
 from driftline_server.storage.values import micros
 from driftline_server.storage.writers import Transaction, Writer
 
-Answer = TypeVar("Answer")
-
 
 class SqlStore:
     """Keeps runs in narrow rows and framed payloads; the same code on both engines."""
 
-    def __init__(self, engines: Engines, writer: Writer, *, now: Callable[[], datetime]) -> None:
-        self._engines = engines
+    def __init__(
+        self, reader: Reader, writer: Writer, *, path: Path | None, now: Callable[[], datetime]
+    ) -> None:
+        self._reader = reader
         self._writer = writer
+        self._path = path
         self._now = now
 
     def add_runs(self, runs: Sequence[Run]) -> Added:
@@ -78,49 +75,51 @@ class SqlStore:
         return self._writer.write(add, trace_ids=sent, weight=len(prepared))
 
     def get_trace(self, trace_id: str) -> tuple[Run, ...]:
-        return self._read(lambda connection: run_queries.get_trace(connection, trace_id))
+        return self._reader.read(lambda connection: run_queries.get_trace(connection, trace_id))
 
     def get_run_summaries(self, trace_id: str) -> tuple[RunSummary, ...]:
-        return self._read(lambda connection: run_queries.get_run_summaries(connection, trace_id))
+        return self._reader.read(lambda connection: run_queries.get_run_summaries(connection, trace_id))
 
     def get_run(self, run_id: str) -> Run | None:
-        return self._read(lambda connection: run_queries.get_run(connection, run_id))
+        return self._reader.read(lambda connection: run_queries.get_run(connection, run_id))
 
     def get_scores(self, trace_id: str) -> tuple[Score, ...]:
-        return self._read(lambda connection: run_queries.get_scores(connection, trace_id))
+        return self._reader.read(lambda connection: run_queries.get_scores(connection, trace_id))
 
     def get_trace_summary(self, trace_id: str) -> TraceSummary | None:
-        return self._read(lambda connection: trace_queries.get_trace_summary(connection, trace_id))
+        return self._reader.read(lambda connection: trace_queries.get_trace_summary(connection, trace_id))
 
     def find_traces(self, wanted: TraceFilter, *, limit: int, after: Cursor | None = None) -> TracePage:
-        return self._read(
+        return self._reader.read(
             lambda connection: trace_queries.find_traces(connection, wanted, limit=limit, after=after)
         )
 
     def find_runs(self, wanted: RunFilter, *, limit: int, after: Cursor | None = None) -> RunPage:
-        return self._read(
+        return self._reader.read(
             lambda connection: run_queries.find_runs(connection, wanted, limit=limit, after=after)
         )
 
     def get_neighbours(self, wanted: TraceFilter, trace: TraceSummary) -> tuple[str | None, str | None]:
-        return self._read(lambda connection: trace_queries.get_neighbours(connection, wanted, trace))
+        return self._reader.read(lambda connection: trace_queries.get_neighbours(connection, wanted, trace))
 
     def count_traces(self, wanted: TraceFilter, *, at_most: int = 10_000) -> Count:
-        return self._read(lambda connection: trace_queries.count_traces(connection, wanted, at_most=at_most))
+        return self._reader.read(
+            lambda connection: trace_queries.count_traces(connection, wanted, at_most=at_most)
+        )
 
     def count_facets(self, wanted: TraceFilter, facets: Iterable[Facet], *, values: int = 12) -> FacetCounts:
-        return self._read(
+        return self._reader.read(
             lambda connection: trace_queries.count_facets(connection, wanted, facets, values=values)
         )
 
     def get_volume(self, wanted: TraceFilter, *, width: timedelta) -> tuple[VolumeBucket, ...]:
-        return self._read(lambda connection: trace_queries.get_volume(connection, wanted, width=width))
+        return self._reader.read(lambda connection: trace_queries.get_volume(connection, wanted, width=width))
 
     def get_totals(self) -> Totals:
-        return self._read(lambda connection: get_totals(connection, self._engines.path))
+        return self._reader.read(lambda connection: get_totals(connection, self._path))
 
     def forget_traces(self, *, before: datetime, limit: int = 500) -> int:
-        old = self._read(lambda connection: upkeep.traces_before(connection, before, limit))
+        old = self._reader.read(lambda connection: upkeep.traces_before(connection, before, limit))
         if not old:
             return 0
         return self._writer.write(
@@ -130,7 +129,7 @@ class SqlStore:
         )
 
     def close_silent_runs(self, *, heard_before: datetime, now: datetime, limit: int = 500) -> int:
-        silent = self._read(lambda connection: upkeep.silent_traces(connection, heard_before, limit))
+        silent = self._reader.read(lambda connection: upkeep.silent_traces(connection, heard_before, limit))
         if not silent:
             return 0
         return self._writer.write(
@@ -144,10 +143,4 @@ class SqlStore:
     def close(self) -> None:
         """Finish what was accepted; the connections are let go by whoever opened them."""
         self._writer.close()
-
-    def _read(self, question: Callable[[Connection], Answer]) -> Answer:
-        try:
-            with self._engines.read.begin() as connection:
-                return question(connection)
-        except SQLAlchemyError as error:
-            raise explained(error) from error
+        self._reader.close()

@@ -37,7 +37,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def servers(url: str, clock: Clock) -> Iterator[list[Stores]]:
-    servers = [open_stores(url, now=clock) for _ in range(SERVERS)]
+    servers = [open_stores(url, now=clock, busy_timeout_ms=60_000) for _ in range(SERVERS)]
     yield servers
     for server in servers:
         server.close()
