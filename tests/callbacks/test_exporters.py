@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import ssl
-import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,6 +28,9 @@ from driftline.records import Kind, Run, Status
 from driftline.testing import FaultyServer, Trouble, wait_until
 from driftline.version import __version__
 from driftline.wire import decode_run
+
+CERTIFICATE = Path(__file__).with_name("certificates") / "certificate.pem"
+"""For localhost, 127.0.0.1 and traces.example."""
 
 
 @pytest.fixture
@@ -308,37 +314,79 @@ def test_a_proxy_gets_the_whole_address_and_its_own_password(server: FaultyServe
     assert request.headers["Proxy-Authorization"] == "Basic bWU6YUBi"
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("certificate")
-    path = folder / "both.pem"
-    command = [
-        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem",
-    ]  # fmt: skip
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    path.write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
-    return path
-
-
 @pytest.fixture
-def secure_server(certificate: Path) -> Iterator[FaultyServer]:
+def secure_server() -> Iterator[FaultyServer]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("key.pem"))
     with FaultyServer(tls=context) as started:
         yield started
 
 
-def test_https_trusts_the_certificates_of_a_file(secure_server: FaultyServer, certificate: Path) -> None:
+def test_https_trusts_the_certificates_of_a_file(secure_server: FaultyServer) -> None:
     exporter = HttpExporter(
         secure_server.url.replace("http:", "https:"),
-        ca_file=str(certificate.with_name("cert.pem")),
+        ca_file=str(CERTIFICATE),
         environ={},
     )
     exporter.export(some_runs(2_000))
     exporter.export(some_runs(1))
     exporter.close()
     assert len(secure_server.times_taken) == 2_000
+
+
+class TunnelHandler(StreamRequestHandler):
+    """A proxy that tunnels whatever it is asked for to the server of the test."""
+
+    def handle(self) -> None:
+        lines = list(iter(lambda: self.rfile.readline().strip(), b""))
+        asked, target = cast(Tunnel, self.server).asked, cast(Tunnel, self.server).target
+        asked.append([line.decode() for line in lines])
+        with socket.create_connection(target) as far:
+            self.connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=_copy, args=(far, self.connection), daemon=True)
+            back.start()
+            _copy(self.connection, far)
+            back.join(10)
+
+
+class Tunnel(ThreadingTCPServer):
+    daemon_threads = True
+    target: tuple[str, int]
+    asked: list[list[str]]
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65_536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        return
+
+
+def test_https_passes_a_proxy_by_a_tunnel(secure_server: FaultyServer) -> None:
+    with Tunnel(("127.0.0.1", 0), TunnelHandler) as proxy:
+        proxy.target, proxy.asked = ("127.0.0.1", secure_server.port), []
+        serving = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02})
+        serving.start()
+        exporter = HttpExporter(
+            "https://traces.example",
+            api_key="dl_key",
+            timeout_s=30,
+            ca_file=str(CERTIFICATE),
+            environ={"HTTPS_PROXY": f"http://me:pw@127.0.0.1:{proxy.server_address[1]}"},
+        )
+        exporter.export(some_runs(100))
+        exporter.export(some_runs(1))
+        exporter.close()
+        proxy.shutdown()
+        serving.join()
+    assert len(secure_server.requests) == 2
+    [lines] = proxy.asked
+    assert lines[0].startswith("CONNECT traces.example:443 HTTP/1.")
+    assert "Proxy-Authorization: Basic bWU6cHc=" in lines
+    assert "Proxy-Authorization" not in secure_server.requests[0].headers
+    assert not any("dl_key" in line for line in lines)
 
 
 def test_https_trusts_nobody_else(secure_server: FaultyServer) -> None:
