@@ -17,7 +17,7 @@ from driftline.configuration import read_configuration
 from driftline.integrations.langchain import DriftlineCallbackHandler
 
 LIVE = "--live"
-CLAUDE = "claude-haiku-4-5"
+CLAUDE = "claude-haiku-5-5"
 
 
 def choose_model(**offline: Any) -> BaseChatModel:

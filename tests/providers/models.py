@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from stand_ins.provider import Provider
 
 GPT = "gpt-4o-mini"
-CLAUDE = "claude-haiku-4-5"
+CLAUDE = "claude-stand-in"
+"""No real one: the clients warn of models that retire, and a test must not retire with them."""
 Result = TypeVar("Result")
 
 
