@@ -61,7 +61,7 @@ class Turn:
 
     role: str
     label: str
-    note: str
+    note: Markup
     blocks: tuple[Block, ...]
     calls: tuple[Call, ...]
 
@@ -122,12 +122,17 @@ def _turns(messages: Sequence[Message], place: str, called: dict[str, str], whol
         yield Turn(
             role=role,
             label=ROLES.get(message.role, message.role or "Unnamed"),
-            note=note,
+            note=_breakable(note),
             blocks=tuple(
                 _block(part, f"{raw}/parts/{n}", role, whole) for n, part in enumerate(message.parts)
             ),
             calls=tuple(_call(call, f"{raw}/tool_calls/{n}") for n, call in enumerate(message.tool_calls)),
         )
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may break after its underscores, for the narrow margin."""
+    return Markup("_<wbr>").join(visible(part) for part in name.split("_"))
 
 
 def _role(role: str) -> str:

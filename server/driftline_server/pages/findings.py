@@ -33,6 +33,7 @@ def find_problems(summary: TraceSummary, tree: RunTree) -> tuple[Finding, ...]:
     found = [
         *_error_at_the_root(tree),
         *_failing_score(summary, tree),
+        *_waiting(tree),
         *_stalls(tree),
         *_unfinished(summary, tree),
         *_handled_errors(tree),
@@ -93,6 +94,19 @@ def _failing_score(summary: TraceSummary, tree: RunTree) -> Iterator[Finding]:
         name, value = summary.lowest_score
         yield Finding(tone="bad", icon="error", title=f"{name} is {value:.2f}", detail="the lowest score",
                       run_id=tree.nodes[0].run.id)  # fmt: skip
+
+
+def _waiting(tree: RunTree) -> Iterator[Finding]:
+    waiting = [node for node in tree.nodes if node.run.status is Status.INTERRUPTED]
+    if waiting:
+        node = max(waiting, key=lambda each: each.level)
+        yield Finding(
+            tone="watch",
+            icon="pause",
+            title="Waits for a person",
+            detail=f"in {node.run.name or node.run.kind.value}; another trace of the session goes on with it",
+            run_id=node.run.id,
+        )
 
 
 def _stalls(tree: RunTree) -> Iterator[Finding]:

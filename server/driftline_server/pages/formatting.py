@@ -159,6 +159,11 @@ def percentile_interval(ordered: Sequence[float], percent: float) -> tuple[float
     return ordered[below], ordered[above]
 
 
+def byte_length(text: str) -> int:
+    """How many bytes a text takes, even one that holds halves of characters."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
 def size(count: int | None) -> Shown:
     """Bytes: ``812 B``, ``4.2 KB``, ``1.3 MB``, in steps of 1,000."""
     if count is None:

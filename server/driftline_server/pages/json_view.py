@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from driftline.records import Json
-from driftline_server.pages.formatting import plural, size
+from driftline_server.pages.formatting import byte_length, plural, size
 from driftline_server.pages.quoting import visible
 
 MOST_VALUES = 400
@@ -41,7 +41,7 @@ def view_json(
     """Render a value; beyond the bounds it says how much is missing."""
     budget = _Budget(values=most_values, characters=most_characters)
     html = Markup().join(_render(value, budget, label=Markup(""), depth=0))
-    length = len(pretty_json(value).encode())
+    length = byte_length(pretty_json(value))
     return JsonView(html=html, is_whole=not budget.was_cut, size_text=size(length).text)
 
 
@@ -92,7 +92,7 @@ def _leaf(value: Json, budget: _Budget) -> Markup:
         shown = value[: budget.characters]
         if len(shown) < len(value):
             budget.was_cut = True
-            rest = size(len(value.encode())).text
+            rest = size(byte_length(value)).text
             return Markup('<span class="js">{}</span> <span class="jcut">… {} in all</span>').format(
                 visible(shown), rest
             )

@@ -26,12 +26,13 @@ from driftline_server.pages.run_facts import (
     usage_facts,
 )
 from driftline_server.pages.run_rows import FAMILIES, run_title
-from driftline_server.pages.stacks import StackLine, read_stack
+from driftline_server.pages.stacks import StackLine, own_place, read_stack
 from driftline_server.pages.token_strip import Strip, draw_strip
 from driftline_server.pages.trace_rows import StatusMark, status_mark
 from driftline_server.pages.tree import Node, RunTree
 
 _FAILING = 0.5
+_LONG_STACK = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,16 @@ class RunPage:
     @property
     def stack(self) -> tuple[StackLine, ...]:
         return read_stack(self.run.error.stack) if self.run.error else ()
+
+    @property
+    def error_place(self) -> Markup:
+        """Where in the user's own code it rose."""
+        return visible(own_place(self.run.error.stack)) if self.run.error else Markup()
+
+    @property
+    def opens_stack(self) -> bool:
+        """A long stack stays folded, so that what went in is in view."""
+        return len(self.stack) <= _LONG_STACK
 
     @cached_property
     def tabs(self) -> tuple[Tab, ...]:

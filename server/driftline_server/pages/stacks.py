@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from driftline_server.pages.quoting import visible
 
-_FRAME = re.compile(r'^\s*File "(?P<path>[^"\n]+)", line \d+')
+_FRAME = re.compile(r'^\s*File "(?P<path>[^"\n]+)", (?P<place>line \d+.*)')
 _FOREIGN = ("site-packages", "dist-packages", "/lib/python", "\\lib\\", "<frozen", "<string>", "/driftline/")
 
 
@@ -28,6 +28,16 @@ def read_stack(stack: str) -> tuple[StackLine, ...]:
     own = next((index for index in reversed(starts) if not _is_foreign(lines[index])), None)
     marked = range(0) if own is None else range(own, _end_of_frame(lines, own))
     return tuple(StackLine(text=visible(line), is_own=index in marked) for index, line in enumerate(lines))
+
+
+def own_place(stack: str) -> str:
+    """Where the error rose in the user's own code, as ``terms.py, line 141, in parse``; else empty."""
+    lines = stack.splitlines()
+    own = [match for match in map(_FRAME.match, lines) if match and not _is_foreign(match.string)]
+    if not own:
+        return ""
+    name = re.split(r"[/\\\\]", own[-1]["path"])[-1]
+    return f"{name}, {own[-1]['place']}"
 
 
 def _is_foreign(line: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from driftline_server.pages.formatting import plural, size
+from driftline_server.pages.formatting import byte_length, plural, size
+from driftline_server.pages.json_view import view_json
 from driftline_server.pages.markdown import render_markdown
 from driftline_server.pages.quoting import visible
 
@@ -40,11 +42,24 @@ def quote_text(text: str, *, raw: str, folded: bool = False, whole: bool = False
     if folded and (lines > 3 or len(text) > _PREVIEW):
         fold = f"Show all {plural(lines, 'line')}" if lines > 3 else "Show all of it"
     return Said(
-        read=render_markdown(shown),
+        read=_read(shown),
         source=visible(shown),
         is_whole=len(shown) == len(text),
-        size_text=size(len(text.encode())).text,
+        size_text=size(byte_length(text)).text,
         raw=raw,
         fold=fold,
         preview=visible(" ".join(text[:_PREVIEW].split())) if fold else None,
     )
+
+
+def _read(text: str) -> Markup:
+    """A text that is an object or a list in JSON is read as an outline, every other as Markdown."""
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if isinstance(value, dict | list) and value:
+                return Markup('<div class="json">{}</div>').format(view_json(value).html)
+    return render_markdown(text)

@@ -145,6 +145,15 @@ class TracesPage:
         return any(trace.lowest_score is not None for trace in self.listed.page.traces)
 
     @property
+    def when_class(self) -> str:
+        """How much room the moments need: a time, a day before it, or a year as well."""
+        now = self.clock.local(self.clock.now)
+        days = {self.clock.local(trace.started_at).date() for trace in self.listed.page.traces}
+        if any(day.year != now.year for day in days):
+            return "with-years"
+        return "with-days" if days - {now.date()} else ""
+
+    @property
     def chips(self) -> tuple[tuple[Chip, str], ...]:
         """The clauses in force, each with the address without it."""
         return tuple((chip, traces_address(chip.without)) for chip in self.query.chips())

@@ -52,7 +52,7 @@ def test_a_tool_call_reads_as_a_call_and_its_result_names_it() -> None:
     (written,) = asked.calls
     assert written.name == "fx_rate"
     assert written.arguments == (("on", "&#34;2026-03-04&#34;"), ("n", "2"))
-    assert returned.note == "fx_rate returned"
+    assert returned.note == "fx_<wbr>rate returned"
 
 
 def test_arguments_that_are_no_json_are_shown_as_they_are() -> None:

@@ -58,6 +58,13 @@ def test_a_stall_says_how_long_and_where() -> None:
     assert finding.detail == "after chunk 3"
 
 
+def test_a_trace_that_waits_for_a_person_says_where() -> None:
+    waiting = Status.INTERRUPTED
+    grown = tree(run("root", status=waiting), run("approve", "root", at=1, status=waiting))
+    (finding,) = find_problems(a_summary(status=waiting), grown)
+    assert (finding.title, finding.run_id) == ("Waits for a person", "approve")
+
+
 def test_missing_usage_unfinished_runs_low_scores_and_clock_skew_are_said() -> None:
     grown = tree(
         run("root"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from driftline_server.pages.markdown import render_markdown
 from driftline_server.pages.quoting import HIDDEN, visible
-from driftline_server.pages.stacks import read_stack
+from driftline_server.pages.stacks import own_place, read_stack
 from driftline_server.pages.texts import MOST_CHARACTERS, quote_text
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -128,6 +128,22 @@ ValueError: no"""
         "date.fromisoformat(text)",
         "^" * 24,
     ]
+
+
+def test_the_place_of_an_error_is_said_in_a_line() -> None:
+    own = 'File "/srv/app/terms.py", line 141, in parse\n    x()\nFile "/x/site-packages/a.py", line 2, in g'
+    assert own_place(own) == "terms.py, line 141, in parse"
+    assert own_place("ValueError") == ""
+
+
+def test_a_text_that_is_json_is_read_as_an_outline() -> None:
+    said = quote_text('{"landlord": "Portico <b>", "rent": 3150}', raw="answers/0")
+    assert '<span class="jk">landlord</span>' in said.read
+    assert "&lt;b&gt;" in said.read
+    assert said.source.startswith("{&#34;landlord")
+    assert "U+D800" in quote_text('["\\ud800"]', raw="").read
+    assert "<p>" in quote_text("[1] is a reference", raw="").read
+    assert "<p>" in quote_text("{}", raw="").read
 
 
 def test_a_stack_of_libraries_alone_marks_nothing() -> None:

@@ -223,6 +223,15 @@ def test_times_are_in_the_zone_of_the_viewer_and_utc_is_one_press_away(
     assert "Show times in my own zone" in html
 
 
+@pytest.mark.parametrize(("days", "room"), [(0, "list "), (2, "list with-days"), (400, "list with-years")])
+def test_moments_get_the_room_that_they_need(
+    services: Services, client: FlaskClient, clock: Clock, days: int, room: str
+) -> None:
+    add(services, a_run())
+    clock.advance(days=days)
+    assert f'<table class="{room}"' in client.get("/traces?range=all").text
+
+
 def test_the_chosen_theme_is_there_before_the_page_is_drawn(client: FlaskClient) -> None:
     assert "data-theme" not in client.get("/traces").text
     client.set_cookie("driftline_theme", "dark")
