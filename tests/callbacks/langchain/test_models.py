@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
 from pydantic import Field
 
-from driftline.integrations.langchain_models import copy_settings, id_prefix, model_requested
+from driftline.integrations.langchain_models import copy_response, copy_settings, id_prefix, model_requested
 from driftline.records import Fingerprint
 from driftline.snapshot import Copier
 
@@ -140,6 +140,11 @@ def test_settings_are_kept_and_everything_else_stays_at_home(watched: Watched) -
     model.invoke("hi", watched.config())
     params = watched.only(name="ScriptedModel").invocation_params
     assert params == {"temperature": 0.2, "stop": ["END"], "tools": [{"name": "add"}]}
+
+
+def test_of_a_response_only_what_is_known_to_be_harmless_is_copied() -> None:
+    response = {"model": "a", "headers": {"set-cookie": "s3cret"}, "id": None}
+    assert copy_response(response, Copier()) == {"model": "a"}
 
 
 def test_settings_of_the_start_metadata_count_as_params() -> None:
