@@ -61,6 +61,11 @@ class CauseLog:
         return None if known is None else self._monotonic() - known.since
 
 
+def counted(count: int) -> str:
+    """How many runs, in words: ``1 run``, ``2,000 runs``."""
+    return f"{count:,} run{'' if count == 1 else 's'}"
+
+
 def say(message: str) -> None:
     """Write one warning. A log handler of the application that fails harms nobody."""
     try:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from driftline.causes import say
+from driftline.causes import counted, say
 from driftline.guarding import attempt, never_raises
 from driftline.handover import DeliveryLimits, Exporter, Handover, Processor, Sealed
 from driftline.lifetimes import watch, watch_multiprocessing
@@ -138,7 +138,7 @@ class Delivery:
         elif carrier is not threading.current_thread():
             carrier.join(max(0.0, deadline - time.monotonic()))
         if lost:
-            say(f"driftline lost {lost:,} runs that could not be delivered before the end")
+            say(f"driftline lost {counted(lost)} that could not be delivered before the end")
         attempt("summing up", self._handover.tell_the_rest)
         return lost == 0
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from driftline.causes import CauseLog, say
+from driftline.causes import CauseLog, counted, say
 from driftline.errors import DeliveryError, RefusedError
 from driftline.guarding import failures
 from driftline.records import Run
@@ -111,7 +111,7 @@ class Handover:
         recorded, _, outcomes = self._queue.counts()
         lost = {reason: count for reason, count in outcomes.items() if reason not in (DELIVERED, WITHHELD)}
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost.items())
-        say(f"driftline lost {sum(lost.values()):,} of {recorded:,} runs in all: {reasons}")
+        say(f"driftline lost {sum(lost.values()):,} of {counted(recorded)} in all: {reasons}")
 
     def hurry(self) -> bool:
         """Forget the tries so far; false where the server asked to be left alone for a while."""
@@ -138,7 +138,9 @@ class Handover:
             return self._put_off(parcel, error)
         except RefusedError as error:
             refused = len(parcel.runs) if error.count is None else min(error.count, len(parcel.runs))
-            self._causes.note(f"refused: {error}", f"driftline lost {refused:,} runs: {error}", count=refused)
+            self._causes.note(
+                f"refused: {error}", f"driftline lost {counted(refused)}: {error}", count=refused
+            )
             self._settle(parcel, "refused", refused)
         except Exception as error:
             failures.note("exporting", error)
@@ -153,14 +155,14 @@ class Handover:
         self._not_before = 0.0
         lasted_s = self._causes.over("away")
         if lasted_s is not None:
-            say(f"driftline delivers again, after {lasted_s:.1f} s; {len(self._queue):,} runs are queued")
+            say(f"driftline delivers again, after {lasted_s:.1f} s; {counted(len(self._queue))} wait")
         self._queue.settle(reason, dropped)
         self._queue.settle(DELIVERED, len(parcel.runs) - dropped)
 
     def _put_off(self, parcel: Parcel, error: DeliveryError) -> float:
         limits = self._limits
         self._causes.note(
-            "away", f"{error}; driftline keeps up to {limits.queue_runs:,} runs and goes on trying"
+            "away", f"{error}; driftline keeps up to {counted(limits.queue_runs)} and goes on trying"
         )
         if error.failing:
             self._take_apart(parcel)
@@ -215,6 +217,6 @@ class Handover:
             lost, self._told_full = full - self._told_full, full
             self._causes.note(
                 "queue_full",
-                f"driftline lost {lost:,} runs: more came than could be delivered, and the queue was full",
+                f"driftline lost {counted(lost)}: more came than could be delivered, and the queue was full",
                 count=lost,
             )

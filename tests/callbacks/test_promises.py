@@ -165,8 +165,8 @@ def test_memory_stays_bounded_while_the_server_stalls(server: FaultyServer) -> N
     # What waits, and at most one batch in hand.
     assert report.queued * 10_000 <= limits.queue_bytes + limits.batch_bytes
     assert report.dropped["queue_full"] > 2_500
-    # All of them would be 30 MB. The batch in hand is there as runs, as JSON and compressed.
-    assert held_bytes < 3 * (limits.queue_bytes + limits.batch_bytes)
+    # All of them are 30 MB. What other threads of the tests do meanwhile is counted too, hence the room.
+    assert held_bytes < 15_000_000
     server.hang_up()
     delivery.close(0.0)
     assert adds_up(delivery.report())

@@ -117,9 +117,8 @@ class HttpExporter:
                 retry_after_s=_retry_after_s(answer.headers),
                 failing=status == 500,
             )
-        return len(
-            pieces
-        ), f"{self._url} answers {status}{_reason_of(answer)}{_remedy(status, self._api_key)}"
+        problem = f"{self._url} answers {status}{_reason_of(answer)}{_remedy(status, self._api_key)}"
+        return len(pieces), problem
 
     def _post(self, document: bytes) -> Answer:
         body, encoding = self._compress(document)
@@ -132,20 +131,20 @@ class HttpExporter:
             headers["Content-Encoding"] = encoding
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        for attempt in (1, 2):
-            if self._line is not None and self._line_pid != os.getpid():
-                self._line.abandon()
-                self._line = None
-            kept_open = self._line is not None
-            try:
-                return self._exchange(body, headers)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                self.close()
-                # A server may hang up on a line that was idle; that says nothing about a new one.
-                hung_up = isinstance(error, ConnectionError)
-                if not (kept_open and hung_up and attempt == 1):
-                    raise DeliveryError(f"cannot reach {self._url}: {_said(error)}") from error
-        raise AssertionError("unreachable")
+        if self._line is not None and self._line_pid != os.getpid():
+            self._line.abandon()
+            self._line = None
+        try:
+            if self._line is not None:
+                try:
+                    return self._exchange(body, headers)
+                except ConnectionError:
+                    # A server may hang up on a line that was idle; that says nothing about a new one.
+                    self.close()
+            return self._exchange(body, headers)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            raise DeliveryError(f"cannot reach {self._url}: {_said(error)}") from error
 
     def _exchange(self, body: bytes, headers: dict[str, str]) -> Answer:
         deadline = time.monotonic() + self._timeout_s
