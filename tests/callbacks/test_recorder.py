@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import linecache
 import threading
 import weakref
 from typing import Any
@@ -380,6 +381,27 @@ def test_an_error_is_kept_as_text(recorded: Recorded) -> None:
     assert found is not None
     assert found.type == "ValueError"
     assert 'raise ValueError("broken", load)' in found.stack
+
+
+def test_the_source_of_a_stack_is_read_when_the_record_is_built(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+    getline = linecache.getline
+
+    def watching(*args: Any) -> str:
+        read.append(args)
+        return getline(*args)
+
+    monkeypatch.setattr(linecache, "getline", watching)
+    begin(recorded, 1)
+    try:
+        raise ValueError("broken")
+    except ValueError as error:
+        end(recorded, 1, status=Status.ERROR, error=error)
+    assert read == []
+    assert recorded.only().error is not None
+    assert read
 
 
 def test_of_a_very_long_stack_the_innermost_frames_are_kept(recorded: Recorded) -> None:
