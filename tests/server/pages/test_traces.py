@@ -9,6 +9,7 @@ import pytest
 from contracts.records import BEGIN, Clock, a_child, a_model_run, a_run, a_score, said
 from flask.testing import FlaskClient
 
+from driftline.activation import AUTO_VARIABLE
 from driftline.records import Cost, Kind, Run, RunError, Status, Usage
 from driftline_server.operations.services import Services
 
@@ -41,6 +42,7 @@ def test_without_any_trace_the_page_says_what_to_type_with_this_servers_address(
     page = read("/traces")
     assert "Waiting for the first trace" in page
     assert 'DriftlineCallbackHandler(url="http://localhost")' in page
+    assert f"{AUTO_VARIABLE}=1 DRIFTLINE_URL=http://localhost" in page
     assert "driftline demo" in page
 
 
