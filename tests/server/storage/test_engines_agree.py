@@ -20,7 +20,7 @@ from driftline_server.storage import Stores
 from driftline_server.storage.queries import Cursor, Facet, RunFilter, TraceFilter
 
 pytestmark = pytest.mark.postgres
-some = settings(max_examples=40)
+some = settings(max_examples=25)
 AWKWARD = ["", "a", "A", "é", "É", "ß", "%", "_", "\\", "\0", "a\0", "a b", "🙂", "\u0301", "z" * 300]
 
 

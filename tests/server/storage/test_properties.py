@@ -24,7 +24,7 @@ from driftline_server.storage.queries import RunFilter, RunSummary, TraceFilter,
 RUN_IDS = [an_id(number) for number in range(1, 5)]
 Batches = Sequence[Sequence[Run]]
 Content = tuple[dict[str, tuple[Run, ...]], tuple[TraceSummary, ...], tuple[RunSummary, ...]]
-some = settings(max_examples=60)
+some = settings(max_examples=40)
 
 
 @pytest.fixture(scope="module")
