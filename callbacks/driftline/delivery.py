@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 
 from driftline.causes import counted, say
 from driftline.guarding import attempt, never_raises
-from driftline.handover import DeliveryLimits, Exporter, Handover, Processor, Sealed
+from driftline.handover import DeliveryLimits, Exporter, Handover, Processor, Sealed, is_early
 from driftline.lifetimes import watch, watch_multiprocessing
 from driftline.run_queue import DELIVERED, RunQueue
 
@@ -29,7 +29,7 @@ class DeliveryReport:
     """What became of the runs of this process; the parts add up to ``recorded``."""
 
     recorded: int = 0
-    """What was offered. A run that takes long is offered twice: when that shows, and when it ends."""
+    """Runs that ended, each once; the early record of a run that still goes on is not counted."""
     delivered: int = 0
     """Taken by the exporter; over HTTP that means: stored by the server."""
     spooled: int = 0
@@ -92,7 +92,7 @@ class Delivery:
         """Queue a run. Returns at once and never raises."""
         queue, limits = self._queue, self._limits
         size = getattr(sealed, "size_bytes", ASSUMED_SIZE_BYTES)
-        waiting = queue.put(sealed, size)
+        waiting = queue.put(sealed, size, early=is_early(sealed))
         if not waiting:
             return
         held = queue.waiting_bytes

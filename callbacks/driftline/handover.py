@@ -23,12 +23,18 @@ LONGEST_RETRY_AFTER_S = 300.0
 class Sealed(Protocol):
     """A run that nothing changes any more.
 
-    It may say in an attribute ``size_bytes`` about how much memory it holds, which bounds the queue.
+    It may say in an attribute ``size_bytes`` about how much memory it holds, which bounds the queue, and in
+    ``is_early`` that the run still goes on and will come again: such a record is not counted.
     """
 
     def to_run(self) -> Run:
         """Build the record; called once, on the delivery thread."""
         ...
+
+
+def is_early(sealed: Sealed) -> bool:
+    """Whether a record is of a run that still goes on."""
+    return getattr(sealed, "is_early", False)
 
 
 class Exporter(Protocol):
@@ -71,8 +77,19 @@ class DeliveryLimits:
 class Parcel:
     """A batch that is ready to be handed over."""
 
-    runs: list[Run]
+    entries: list[tuple[Run, bool]]
+    """Each run, and whether it is an early record."""
     tries_left: int
+
+    @property
+    def runs(self) -> list[Run]:
+        """What is handed over."""
+        return [run for run, _ in self.entries]
+
+    @property
+    def early(self) -> int:
+        """How many of them are early records."""
+        return sum(early for _, early in self.entries)
 
 
 class Handover:
@@ -124,10 +141,10 @@ class Handover:
         """Try to hand one batch over; gives how long to wait before the next try."""
         self._tell_what_was_full()
         if not self._parcels:
-            runs = self._build_runs()
-            if not runs:
+            entries = self._build_runs()
+            if not entries:
                 return 0.0
-            self._parcels.append(Parcel(runs, self._limits.tries_of_a_failing_batch))
+            self._parcels.append(Parcel(entries, self._limits.tries_of_a_failing_batch))
         parcel = self._parcels[0]
         if self._queue.closed:
             self._parcels.clear()
@@ -137,14 +154,14 @@ class Handover:
         except DeliveryError as error:
             return self._put_off(parcel, error)
         except RefusedError as error:
-            refused = len(parcel.runs) if error.count is None else min(error.count, len(parcel.runs))
+            refused = len(parcel.entries) if error.count is None else min(error.count, len(parcel.entries))
             self._causes.note(
                 f"refused: {error}", f"driftline lost {counted(refused)}: {error}", count=refused
             )
             self._settle(parcel, "refused", refused)
         except Exception as error:
             failures.note("exporting", error)
-            self._settle(parcel, "broken", len(parcel.runs))
+            self._settle(parcel, "broken", len(parcel.entries))
         else:
             self._settle(parcel, "refused", 0)
         return 0.0
@@ -156,8 +173,11 @@ class Handover:
         lasted_s = self._causes.over("away")
         if lasted_s is not None:
             say(f"driftline delivers again, after {lasted_s:.1f} s; {counted(len(self._queue))} wait")
-        self._queue.settle(reason, dropped)
-        self._queue.settle(DELIVERED, len(parcel.runs) - dropped)
+        # The server does not say which it refused; an ended run is the one that matters.
+        early = parcel.early
+        early_dropped = max(0, dropped - (len(parcel.entries) - early))
+        self._queue.settle(reason, dropped, early=early_dropped)
+        self._queue.settle(DELIVERED, len(parcel.entries) - dropped, early=early - early_dropped)
 
     def _put_off(self, parcel: Parcel, error: DeliveryError) -> float:
         limits = self._limits
@@ -181,17 +201,18 @@ class Handover:
         if parcel.tries_left > 0:
             return
         self._parcels.popleft()
-        if len(parcel.runs) == 1:
-            self._queue.settle("failing", 1)
+        if len(parcel.entries) == 1:
+            self._queue.settle("failing", 1, early=parcel.early)
             self._causes.note("failing", "driftline lost 1 run: the server breaks down whenever it gets it")
             return
-        middle = len(parcel.runs) // 2
-        self._parcels.extendleft((Parcel(parcel.runs[middle:], 1), Parcel(parcel.runs[:middle], 1)))
+        middle = len(parcel.entries) // 2
+        self._parcels.extendleft((Parcel(parcel.entries[middle:], 1), Parcel(parcel.entries[:middle], 1)))
 
-    def _build_runs(self) -> list[Run]:
+    def _build_runs(self) -> list[tuple[Run, bool]]:
         limits = self._limits
-        runs: list[Run] = []
+        entries: list[tuple[Run, bool]] = []
         for sealed in self._queue.take(max_runs=limits.batch_runs, max_bytes=limits.batch_bytes):
+            early = is_early(sealed)
             try:
                 run: Run | None = sealed.to_run()
                 for process in self._processors:
@@ -201,15 +222,15 @@ class Handover:
             except Exception as error:
                 # What a processor could not check must not leave.
                 failures.note("building a run", error)
-                self._queue.settle("broken", 1)
+                self._queue.settle("broken", 1, early=early)
             else:
                 if run is None:
-                    self._queue.settle(WITHHELD, 1)
+                    self._queue.settle(WITHHELD, 1, early=early)
                 else:
-                    runs.append(run)
+                    entries.append((run, early))
             # Lets the application's threads go first; unasked, a busy thread makes way every 5 ms only.
             time.sleep(0)
-        return runs
+        return entries
 
     def _tell_what_was_full(self) -> None:
         full = self._queue.dropped("queue_full")

@@ -225,6 +225,7 @@ class Announcement:
     """The record of a run that is still open, so that a live trace shows it."""
 
     __slots__ = ("_facts", "_fields", "_run")
+    is_early = True
 
     def __init__(self, run: OpenRun) -> None:
         self._run = run

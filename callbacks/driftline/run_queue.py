@@ -15,7 +15,8 @@ WITHHELD = "withheld"
 class RunQueue(Generic[Item]):
     """A bounded queue that many threads fill and one empties.
 
-    What it takes in is either waiting, in hand, delivered or dropped for a reason, at every moment.
+    What it takes in is either waiting, in hand, delivered or dropped for a reason, at every moment. Early
+    records, of runs that still go on, travel along and are never counted: their runs are, when they end.
     """
 
     def __init__(self, *, max_runs: int, max_bytes: int) -> None:
@@ -27,6 +28,8 @@ class RunQueue(Generic[Item]):
         self._waiting: deque[tuple[Item, int]] = deque()
         self._waiting_bytes = 0
         self._in_hand = 0
+        self._early = 0
+        """Early records that wait or are in hand."""
         self._recorded = 0
         self._accepted = 0
         self._settled = 0
@@ -57,20 +60,21 @@ class RunQueue(Generic[Item]):
         """Nothing waits and nothing is in hand."""
         return not self._waiting and not self._in_hand
 
-    def put(self, item: Item, size: int) -> int:
+    def put(self, item: Item, size: int, *, early: bool = False) -> int:
         """Let a run in, and give how many are waiting then; 0 where it was dropped.
 
         A full queue drops the newest, so that the traces that wait stay whole.
         """
         if self.closed:
             # Without the lock: a thread that the interpreter froze at exit may hold it for ever.
-            self._late += 1
+            self._late += not early
             return 0
         with self._lock:
-            self._recorded += 1
+            self._recorded += not early
             if len(self._waiting) >= self._max_runs or self._waiting_bytes + size > self._max_bytes:
-                self._outcomes["queue_full"] += 1
+                self._outcomes["queue_full"] += not early
                 return 0
+            self._early += early
             self._waiting.append((item, size))
             self._waiting_bytes += size
             self._accepted += 1
@@ -89,15 +93,20 @@ class RunQueue(Generic[Item]):
                 taken.append(item)
         return taken
 
-    def settle(self, outcome: str, count: int = 1) -> None:
-        """Say what became of runs in hand: ``delivered``, or the reason why they were dropped."""
+    def settle(self, outcome: str, count: int = 1, *, early: int = 0) -> None:
+        """Say what became of what is in hand: ``delivered``, or the reason why it was dropped.
+
+        ``early`` of the ``count`` records are early ones.
+        """
         with self._lock:
             # After ``close`` nothing is in hand: what was, counts as lost, whatever it comes to now.
             count = min(count, self._in_hand)
             if count <= 0:
                 return
             self._in_hand -= count
-            self._outcomes[outcome] += count
+            self._early -= early
+            if count > early:
+                self._outcomes[outcome] += count - early
             self._settled += count
         with self._settling:
             self._settling.notify_all()
@@ -110,11 +119,12 @@ class RunQueue(Generic[Item]):
     def close(self) -> int:
         """Let nothing in any more and drop what is left; gives how many that were."""
         with self._lock:
-            lost = len(self._waiting) + self._in_hand
+            left = len(self._waiting) + self._in_hand
+            lost = left - self._early
             self.closed = True
             self._waiting.clear()
-            self._waiting_bytes = self._in_hand = 0
-            self._settled += lost
+            self._waiting_bytes = self._in_hand = self._early = 0
+            self._settled += left
             if lost:
                 self._outcomes["closed"] += lost
         with self._settling:
@@ -131,7 +141,8 @@ class RunQueue(Generic[Item]):
             outcomes = Counter(self._outcomes)
             if self._late:
                 outcomes["closed"] += self._late
-            return self._recorded + self._late, len(self._waiting) + self._in_hand, outcomes
+            queued = len(self._waiting) + self._in_hand - self._early
+            return self._recorded + self._late, queued, outcomes
 
     def hold(self) -> None:
         """Keep all other threads out, for the moment of a fork."""

@@ -532,6 +532,53 @@ def test_a_delivery_that_is_closed_twice_is_closed(deliver: Callable[..., Delive
     assert exporter.closed == 1
 
 
+class EarlyRun(SealedRun):
+    """The record of a run that still goes on."""
+
+    is_early = True
+
+
+def test_early_records_travel_along_and_are_not_counted(deliver: Callable[..., Delivery]) -> None:
+    exporter = MemoryExporter()
+    delivery = deliver(exporter)
+    delivery.offer(EarlyRun(a_run(1)))
+    delivery.offer(SealedRun(a_run(1)))
+    assert delivery.flush(10)
+    assert {run.id for run in exporter.runs} == {a_run(1).id}
+    assert delivery.report() == DeliveryReport(recorded=1, delivered=1)
+
+
+@pytest.mark.parametrize(
+    ("refused", "counts"),
+    [(1, {"delivered": 1, "refused": 1}), (2, {"refused": 2}), (None, {"refused": 2})],
+)
+def test_refused_early_records_are_not_counted_either(
+    deliver: Callable[..., Delivery], refused: int | None, counts: dict[str, int]
+) -> None:
+    def refuse(runs: Sequence[Run]) -> None:
+        raise RefusedError("no", count=refused)
+
+    delivery = deliver(ScriptedExporter(refuse), DeliveryLimits(linger_s=5.0))
+    delivery.offer(EarlyRun(a_run(1)))
+    delivery.offer(SealedRun(a_run(1)))
+    delivery.offer(SealedRun(a_run(2)))
+    assert delivery.flush(10)
+    report = delivery.report()
+    assert (report.recorded, report.queued) == (2, 0)
+    assert {"delivered": report.delivered, **report.dropped} == {"delivered": 0, **counts}
+
+
+def test_early_records_that_are_left_at_the_end_are_no_loss(deliver: Callable[..., Delivery]) -> None:
+    gate = Gate()
+    delivery = deliver(ScriptedExporter(gate))
+    delivery.offer(EarlyRun(a_run(1)))
+    assert gate.reached.wait(30)
+    delivery.offer(EarlyRun(a_run(2)))
+    assert delivery.close(0.01)
+    gate.opened.set()
+    assert delivery.report() == DeliveryReport()
+
+
 def test_reports_of_several_deliveries_can_be_added() -> None:
     one = DeliveryReport(recorded=3, delivered=1, dropped={"refused": 2})
     other = DeliveryReport(recorded=5, queued=2, dropped={"refused": 1, "closed": 2})
