@@ -29,6 +29,7 @@ NOT_POINTED_AT = {
     "pages.go_to_traces",  # where the walk starts
     "pages.show_login",  # shows itself only where the server asks for login
     "pages.show_run",  # no page: the part of the trace page that its script asks for
+    "pages.list_offers",  # no page: values that the script of the filter offers
 }
 
 
