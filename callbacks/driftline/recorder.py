@@ -56,8 +56,8 @@ class RecorderLimits:
     """Since anything was last heard of a run or its children."""
     grace_s: float = 10.0
     """For children that outlive their parent."""
-    announce_after_s: float = 1.5
-    tend_every_s: float = 0.5
+    announce_after_s: float = 0.5
+    tend_every_s: float = 0.25
 
 
 class Recorder:

@@ -62,7 +62,7 @@ class EventTranslator(BaseCallbackHandler):
         copier = Copier()
         self._calls.start(
             at_ns, run_id, parent_run_id, kind, name, copier, more,
-            fields={"inputs": copy_payload(inputs, copier, metadata), **_model_said(kind, metadata)},
+            fields={**_early_inputs(inputs, copier, metadata), **_model_said(kind, metadata)},
             prompt=prompt_of(serialized, metadata) if kind is Kind.PROMPT else None,
         )  # fmt: skip
 
@@ -278,6 +278,15 @@ def _mark(run: OpenRun, source: str, at_ns: int, content: Content) -> None:
             return
         run.stream = source
     run.mark(at_ns, content.channel, content.text)
+
+
+def _early_inputs(inputs: Any, copier: Copier, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing where LangChain passes ``{"input": ""}`` in place of an input that is still to come."""
+    if type(inputs) is dict and len(inputs) == 1:
+        given = inputs.get("input")
+        if type(given) is str and not given:
+            return {}
+    return {"inputs": copy_payload(inputs, copier, metadata)}
 
 
 def _late_inputs(more: Mapping[str, Any], copier: Copier, metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -250,6 +250,14 @@ def test_a_chain_in_a_stream_gets_its_real_input_at_the_end(watched: Watched) ->
     assert watched.only(name="RunnableSequence").inputs == "hi"
 
 
+def test_a_chain_whose_input_is_still_to_come_says_nothing_of_it(watched: Watched) -> None:
+    steps = ScriptedModel(script=[["a", "b"]]) | RunnableLambda(lambda message: message.text, name="text")
+    stream = steps.stream("hi", watched.config())
+    next(stream)
+    watched.recorder.close()
+    assert watched.only(name="RunnableSequence").inputs is None
+
+
 def test_an_answer_may_have_twenty_thousand_chunks(ticking: Watched) -> None:
     script = [["x"] * 20_000]
     for _ in ScriptedModel(script=script).stream("hi", ticking.config()):
