@@ -21,6 +21,9 @@ _SHOWN_PICTURES = {"image/png", "image/jpeg", "image/gif", "image/webp"}
 _MOST_PICTURE_BYTES = 2_000_000
 _LATEST = 8
 """Messages of a long dialogue that stand open; what came before is folded."""
+_OPEN_LINES = {"system": 3, "tool": 3, "user": 6}
+"""Lines up to which a text stands open, so that the answer is in sight."""
+_MOST_PREVIEW = 320
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +73,28 @@ class Turn:
         """Where in the run its first text lies; empty where it has none."""
         return next((block.said.raw for block in self.blocks if block.said is not None), "")
 
+    @property
+    def beginning(self) -> str:
+        """Its first words, or the tools that it calls."""
+        words = (text.begins for block in self.blocks if (text := block.said) is not None)
+        return next(words, "") or ", ".join(f"{call.name.striptags()}(…)" for call in self.calls)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """What a model was given, and what it answered."""
 
     earlier: tuple[Turn, ...]
-    """Turns of a long dialogue that stand folded, the system prompt aside."""
+    """Turns that stand folded, the system prompt aside: the model that answered last has seen them."""
     opening: tuple[Turn, ...]
     turns: tuple[Turn, ...]
     answers: tuple[Turn, ...]
+
+    @property
+    def earlier_preview(self) -> Markup:
+        """How the folded turns begin."""
+        words = (f"{turn.label}: {turn.beginning}" for turn in self.earlier if turn.beginning)
+        return visible(" · ".join(words)[:_MOST_PREVIEW])
 
 
 def read_conversation(run: Run, *, whole: bool = False) -> Conversation:
@@ -89,8 +104,8 @@ def read_conversation(run: Run, *, whole: bool = False) -> Conversation:
     opening = 0
     while opening < len(turns) and turns[opening].role == "system":
         opening += 1
-    latest = max(opening, len(turns) - _LATEST)
-    if latest - opening < 3:
+    latest = max(_already_seen(turns), _beyond_latest(turns, opening))
+    if latest - opening < 2:
         latest = opening
     answers = list(_turns(run.answers, "answers", called, whole))
     return Conversation(
@@ -99,6 +114,17 @@ def read_conversation(run: Run, *, whole: bool = False) -> Conversation:
         turns=tuple(turns[latest:]),
         answers=tuple(answers),
     )
+
+
+def _already_seen(turns: Sequence[Turn]) -> int:
+    """How many messages an earlier model run had before it: all up to the last that a model wrote."""
+    answered = (index + 1 for index, turn in enumerate(turns[:-1]) if turn.role == "assistant")
+    return max(answered, default=0)
+
+
+def _beyond_latest(turns: Sequence[Turn], opening: int) -> int:
+    latest = len(turns) - _LATEST
+    return latest if latest - opening >= 3 else 0
 
 
 def write_call(name: str, arguments: Json, *, raw: str, call_id: str = "") -> Call:
@@ -142,10 +168,10 @@ def _role(role: str) -> str:
 
 def _block(part: Part, raw: str, role: str, whole: bool) -> Block:
     if part.type == "text" and part.text is not None:
-        folded = role in ("system", "tool") and not whole
-        return Block(said=quote_text(part.text, raw=f"{raw}/text", folded=folded, whole=whole))
+        open_lines = None if whole else _OPEN_LINES.get(role)
+        return Block(said=quote_text(part.text, raw=f"{raw}/text", open_lines=open_lines, whole=whole))
     if part.type == "reasoning" and part.text is not None:
-        return Block(reasoning=quote_text(part.text, raw=f"{raw}/text", folded=True, whole=whole))
+        return Block(reasoning=quote_text(part.text, raw=f"{raw}/text", open_lines=3, whole=whole))
     if part.type in ("image", "audio", "video", "file") or part.url is not None:
         return Block(tile=_tile(part))
     if part.text is not None:

@@ -15,6 +15,9 @@ from driftline_server.pages.texts import Said, quote_text
 _TITLES = ("title", "source", "file_name", "filename", "file", "path", "url")
 _PLACES = ("page", "page_label", "section", "chunk", "start_index", "language")
 
+_OPEN_LINES = 15
+"""Lines up to which a passage stands open."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
@@ -60,7 +63,10 @@ def _passage(document: Document, place: int, best: float, whole: bool) -> Passag
         title=visible(title or document.id or "no name"),
         place=visible(", ".join(places)),
         said=quote_text(
-            document.text, raw=f"documents/{place - 1}/text", whole=whole, folded=len(document.text) > 1200
+            document.text,
+            raw=f"documents/{place - 1}/text",
+            open_lines=None if whole else _OPEN_LINES,
+            whole=whole,
         ),
         measure=measure,
         value=value,

@@ -13,8 +13,8 @@ from driftline_server.pages.markdown import render_markdown
 from driftline_server.pages.quoting import visible
 
 MOST_CHARACTERS = 20_000
-FOLD_LINES = 12
-FOLD_CHARACTERS = 900
+_LINE = 80
+"""Characters that about fill a line of quoted text."""
 _PREVIEW = 320
 
 
@@ -30,26 +30,36 @@ class Said:
     """Where in the run the whole text lies, for the address that gives it out."""
     fold: str = ""
     """What unfolds it, such as ``Show all 214 lines``; empty where it stands open."""
-    preview: Markup | None = None
-    """Its beginning; ``None`` where it stands open."""
+    begins: str = ""
+    """Its beginning on one line, as it was written."""
+
+    @property
+    def preview(self) -> Markup:
+        """Its beginning, to stand in its place while it is folded."""
+        return visible(self.begins)
 
 
-def quote_text(text: str, *, raw: str, folded: bool = False, whole: bool = False) -> Said:
-    """Prepare a text; long ones are cut unless ``whole``, and ``folded`` ones show their beginning only."""
+def quote_text(text: str, *, raw: str, open_lines: int | None = None, whole: bool = False) -> Said:
+    """Prepare a text; a very long one is cut unless ``whole``, one above ``open_lines`` lines is folded."""
     shown = text if whole else text[:MOST_CHARACTERS]
-    lines = text.count("\n") + 1
-    fold = ""
-    if folded and (lines > 3 or len(text) > _PREVIEW):
-        fold = f"Show all {plural(lines, 'line')}" if lines > 3 else "Show all of it"
     return Said(
         read=_read(shown),
         source=visible(shown),
         is_whole=len(shown) == len(text),
         size_text=size(byte_length(text)).text,
         raw=raw,
-        fold=fold,
-        preview=visible(" ".join(text[:_PREVIEW].split())) if fold else None,
+        fold=_fold(text, open_lines) if open_lines is not None else "",
+        begins=" ".join(text[:_PREVIEW].split()),
     )
+
+
+def _fold(text: str, open_lines: int) -> str:
+    """What unfolds a text that takes more lines than may stand open."""
+    lines = text.strip().split("\n")
+    if sum(max(1, -(-len(line) // _LINE)) for line in lines) <= open_lines:
+        return ""
+    of_what = plural(len(lines), "line") if len(lines) > 3 else plural(len(text), "character")
+    return f"Show all {of_what}"
 
 
 def _read(text: str) -> Markup:

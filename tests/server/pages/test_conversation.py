@@ -21,7 +21,8 @@ def a_dialogue(*messages: Message, **values: Any) -> Run:
 
 
 def test_roles_are_called_as_people_call_them() -> None:
-    turns = read_conversation(a_dialogue(said("human", "a"), said("ai", "b"), said("critic", "c"))).turns
+    dialogue = read_conversation(a_dialogue(said("human", "a"), said("ai", "b"), said("critic", "c")))
+    turns = (*dialogue.earlier, *dialogue.turns)
     assert [(turn.label, turn.role) for turn in turns] == [
         ("User", "user"),
         ("Assistant", "assistant"),
@@ -32,7 +33,7 @@ def test_roles_are_called_as_people_call_them() -> None:
 def test_a_long_system_prompt_is_folded() -> None:
     (system,) = read_conversation(a_dialogue(said("system", "rule\n" * 30), said("user", "hi"))).opening
     assert system.blocks[0].said is not None
-    assert system.blocks[0].said.fold == "Show all 31 lines"
+    assert system.blocks[0].said.fold == "Show all 30 lines"
 
 
 def test_a_long_dialogue_folds_what_came_earlier() -> None:
@@ -40,6 +41,38 @@ def test_a_long_dialogue_folds_what_came_earlier() -> None:
     assert (len(dialogue.opening), len(dialogue.earlier), len(dialogue.turns)) == (1, 12, 8)
     short = read_conversation(a_dialogue(*(said("user", f"{n}") for n in range(10))))
     assert (len(short.earlier), len(short.turns)) == (0, 10)
+
+
+def test_what_an_earlier_model_run_saw_is_folded_and_what_is_new_stands_open() -> None:
+    call = Message(role="assistant", tool_calls=(ToolCall(name="fx_rate", id="c1"),))
+    result = Message(role="tool", tool_call_id="c1", parts=(Part(type="text", text="1.08"),))
+    dialogue = read_conversation(a_dialogue(said("system", "s"), said("user", "in CHF?"), call, result))
+    assert [turn.role for turn in dialogue.earlier] == ["user", "assistant"]
+    assert [turn.role for turn in dialogue.turns] == ["tool"]
+    assert dialogue.earlier_preview == "User: in CHF? · Assistant: fx_rate(…)"
+    first = read_conversation(a_dialogue(said("system", "s"), said("user", "in CHF?")))
+    assert (len(first.earlier), len(first.turns)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "fold"),
+    [
+        ("one line", ""),
+        ("line\n" * 6, ""),
+        ("line\n" * 7, "Show all 7 lines"),
+        ("w" * 500, "Show all 500 characters"),
+    ],
+)
+def test_a_user_text_of_more_than_six_lines_is_folded(text: str, fold: str) -> None:
+    (turn,) = read_conversation(a_dialogue(said("user", text))).turns
+    assert turn.blocks[0].said is not None
+    assert turn.blocks[0].said.fold == fold
+
+
+def test_nothing_is_folded_for_who_asked_for_all() -> None:
+    (turn,) = read_conversation(a_dialogue(said("user", "line\n" * 60)), whole=True).turns
+    assert turn.blocks[0].said is not None
+    assert turn.blocks[0].said.fold == ""
 
 
 def test_a_tool_call_reads_as_a_call_and_its_result_names_it() -> None:
