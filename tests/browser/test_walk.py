@@ -136,3 +136,20 @@ def test_a_page_prints_without_its_frame_and_with_everything_open(visitor: Visit
     assert not page.locator(".rail").is_visible()
     assert page.locator("#pane-metadata").is_visible()
     assert page.locator(".fold").first.get_attribute("open") is not None
+
+
+def test_type_has_the_sizes_that_were_agreed(visitor: Visitor, scenes: Scenes) -> None:
+    page = visitor.open(f"/traces/{scenes.key_terms}")
+    sizes = {
+        selector: page.locator(selector).first.evaluate("element => getComputedStyle(element).fontSize")
+        for selector in ("body", "h1", ".facts dt", ".fall-foot", ".msg-body .said", ".axis text", "kbd")
+    }
+    assert sizes == {
+        "body": "13px",
+        "h1": "18px",
+        ".facts dt": "11px",
+        ".fall-foot": "12px",
+        ".msg-body .said": "15px",
+        ".axis text": "11px",
+        "kbd": "11px",
+    }
