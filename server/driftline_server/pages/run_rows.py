@@ -10,6 +10,7 @@ from markupsafe import Markup
 from driftline.records import Kind, Status
 from driftline_server.pages.formatting import Shown, duration, plural, tokens
 from driftline_server.pages.quoting import visible
+from driftline_server.pages.run_notes import Note, RunNotes
 from driftline_server.pages.trace_rows import StatusMark, status_mark
 from driftline_server.pages.tree import Node, RunTree
 from driftline_server.pages.waterfall import Lane
@@ -32,7 +33,7 @@ class RunRow:
     kind: str
     family: str
     name: Markup
-    detail: Markup
+    note: Note
     level: int
     indent: int
     depth_note: str
@@ -64,9 +65,11 @@ def run_rows(
     first: int,
     chosen: str | None,
     problems: frozenset[str],
+    is_running: bool,
     address_of: Callable[[str], str],
 ) -> tuple[RunRow, ...]:
-    """Prepare rows; those before ``first`` are context."""
+    """Prepare rows; those before ``first`` are context, and ``is_running`` says that more runs will come."""
+    notes = RunNotes(tree, is_running=is_running)
     sums = _token_sums(tree)
     return tuple(
         RunRow(
@@ -75,7 +78,7 @@ def run_rows(
             kind=node.run.kind.value,
             family=FAMILIES[node.run.kind],
             name=visible(run_title(node.run.kind, node.run.name, node.run.model)),
-            detail=_detail(node),
+            note=notes.of(node),
             level=node.level,
             indent=min(node.level - 1, DEEPEST_INDENT),
             depth_note=f"{node.level}" if node.level - 1 > DEEPEST_INDENT else "",
@@ -92,12 +95,6 @@ def run_rows(
         )
         for node, lane in zip(rows, lanes, strict=True)
     )
-
-
-def _detail(node: Node) -> Markup:
-    if node.is_orphan:
-        return visible(f"its parent never arrived {node.run.preview}".rstrip())
-    return visible(node.run.error if node.run.status is Status.ERROR and node.run.error else node.run.preview)
 
 
 def _unfinished(node: Node) -> str:

@@ -36,6 +36,7 @@ from driftline_server.pages.trace_rows import (
     status_mark,
     trace_cost,
     trace_first_token,
+    trace_question,
     trace_tokens,
     trace_took,
 )
@@ -140,7 +141,7 @@ class TracePage:
 
     @property
     def question(self) -> Markup:
-        return visible(self.skeleton.summary.question)
+        return trace_question(self.skeleton.summary)
 
     @property
     def status(self) -> StatusMark | None:
@@ -216,7 +217,7 @@ class TracePage:
 
     @cached_property
     def waterfall(self) -> Waterfall:
-        return draw_waterfall(self.tree, self._window, now=self.clock.now)
+        return draw_waterfall(self.tree, self._window, now=self.clock.now, is_running=self.is_running)
 
     @cached_property
     def rows(self) -> tuple[RunRow, ...]:
@@ -227,6 +228,7 @@ class TracePage:
             first=self.first,
             chosen=self.chosen.run.id if self.chosen else None,
             problems=problem_runs(self.tree),
+            is_running=self.is_running,
             address_of=self.address_of,
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from markupsafe import Markup
 
@@ -11,7 +10,7 @@ from driftline.records import Status
 from driftline_server.pages.clock import Clock
 from driftline_server.pages.formatting import Shown, duration, money, plural, tokens, word
 from driftline_server.pages.quoting import visible
-from driftline_server.pages.shapes import Shape, draw_shape
+from driftline_server.pages.shapes import Shape, draw_shape, lasted_ms
 from driftline_server.storage.queries import TraceSummary
 
 STATUS_TONES = {
@@ -76,12 +75,12 @@ def trace_row(trace: TraceSummary, *, address: str, clock: Clock, scale_ms: floa
         address=address,
         started=clock.moment(trace.started_at),
         name=visible(trace.name or "unnamed"),
-        context=visible(", ".join(trace.tags[:3])),
-        question=visible(trace.question),
+        context=visible(", ".join(_context(trace)[:3])),
+        question=trace_question(trace),
         reply=reply,
         reply_voice=voice,
         status=None if trace.status is Status.OK else status_mark(trace.status),
-        shape=draw_shape(trace, scale_ms),
+        shape=draw_shape(trace, scale_ms, now=clock.now),
         took=trace_took(trace, clock),
         first_token=trace_first_token(trace),
         tokens=used,
@@ -94,11 +93,16 @@ def trace_row(trace: TraceSummary, *, address: str, clock: Clock, scale_ms: floa
     )
 
 
+def trace_question(trace: TraceSummary) -> Markup:
+    """What was asked; while a trace runs, its root may still be on its way."""
+    if not trace.question and trace.status is Status.RUNNING:
+        return Markup('<span class="none">question not known yet</span>')
+    return visible(trace.question)
+
+
 def trace_took(trace: TraceSummary, clock: Clock) -> Shown:
     """How long a trace took, or has taken so far."""
-    if trace.duration_ms is None and trace.status is Status.RUNNING:
-        return duration(max(0.0, (clock.now - trace.started_at) / timedelta(milliseconds=1)))
-    return duration(trace.duration_ms)
+    return duration(lasted_ms(trace, clock.now))
 
 
 def trace_first_token(trace: TraceSummary) -> Shown:
@@ -128,6 +132,11 @@ def trace_cost(trace: TraceSummary) -> tuple[Shown, str]:
         left_out = f"without {plural(trace.cost_unknown, 'model run')} of unknown price"
         return at_least(money(trace.cost_micro_usd)), left_out
     return money(trace.cost_micro_usd), ""
+
+
+def _context(trace: TraceSummary) -> list[str]:
+    """Its tags in an order that all rows share, without the feature, which has its own column."""
+    return sorted({tag for tag in trace.tags if tag != trace.feature}, key=str.casefold)
 
 
 def _no_figure(trace: TraceSummary) -> Shown:

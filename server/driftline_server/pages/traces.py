@@ -127,7 +127,7 @@ class TracesPage:
     @property
     def rows(self) -> tuple[TraceRow, ...]:
         traces = self.listed.page.traces
-        scale_ms = page_scale_ms(traces)
+        scale_ms = page_scale_ms(traces, now=self.clock.now)
         # A trace stands in the list that one came from, so the range is named even where it is the usual one.
         address = self.query.address(range=self.query.range.name)
         return tuple(

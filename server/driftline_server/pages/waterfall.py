@@ -102,20 +102,28 @@ class Waterfall:
     axis: Axis
     lanes: tuple[Lane, ...]
     """Of the rows that were asked for."""
+    now_at: str
+    """Where the trace has come to, while it runs; else empty."""
     minimap: tuple[tuple[str, str], ...]
     """For each kind its lines as one path in a box of 1000 by 46."""
 
 
-def draw_waterfall(tree: RunTree, rows: Sequence[Node], *, now: datetime) -> Waterfall:
-    """Lay rows of a tree out on the axis of the whole; what is still running reaches up to ``now``."""
+def draw_waterfall(
+    tree: RunTree, rows: Sequence[Node], *, now: datetime, is_running: bool = False
+) -> Waterfall:
+    """Lay rows of a tree out on the axis of the whole; what is still running reaches up to ``now``.
+
+    So does the axis while the trace itself is running, even where all runs that have come have ended.
+    """
     now_ms = 0.0 if tree.origin is None else (now - tree.origin) / timedelta(milliseconds=1)
-    axis = _axis_of(tree.nodes, now_ms)
+    axis = _axis_of(tree.nodes, now_ms, is_running)
     critical = critical_path(tree)
     lanes = tuple(_lane(node, axis, now_ms, node.run.id in critical) for node in rows)
-    return Waterfall(axis=axis, lanes=lanes, minimap=_minimap(tree.nodes, axis, now_ms))
+    now_at = _percent(axis.percent(now_ms)) if is_running else ""
+    return Waterfall(axis=axis, lanes=lanes, now_at=now_at, minimap=_minimap(tree.nodes, axis, now_ms))
 
 
-def _axis_of(nodes: Sequence[Node], now_ms: float) -> Axis:
+def _axis_of(nodes: Sequence[Node], now_ms: float, is_running: bool) -> Axis:
     placed = [node for node in nodes if node.start_ms is not None]
     steady = [node for node in placed if not node.skew_ms] or placed
     start, end = _span(steady, now_ms)
@@ -124,7 +132,9 @@ def _axis_of(nodes: Sequence[Node], now_ms: float) -> Axis:
     if near:
         first, last = _span(near, now_ms)
         start, end = min(start, first), max(end, last)
-    if any(node.run.status is Status.RUNNING for node in nodes):
+    if is_running:
+        end = max(end, now_ms)
+    if is_running or any(node.run.status is Status.RUNNING for node in nodes):
         # Room for the open front of what has not ended.
         end += (end - start) * _FRONT
     if end - start <= 0:

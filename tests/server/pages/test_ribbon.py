@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -79,7 +80,7 @@ def test_the_trace_that_a_page_is_about_has_its_place() -> None:
 
 
 def a_shape_of(duration_ms: float | None, *segments: Segment, **values: object):  # type: ignore[no-untyped-def]
-    return draw_shape(a_summary(duration_ms=duration_ms, segments=segments, **values), 1000.0)
+    return draw_shape(a_summary(duration_ms=duration_ms, segments=segments, **values), 1000.0, now=UNTIL)
 
 
 def test_length_is_duration_and_colour_the_kind() -> None:
@@ -112,5 +113,24 @@ def test_a_failed_stretch_is_marked_and_the_summary_says_the_shares() -> None:
 
 def test_the_scale_of_a_page_is_its_95th_percentile() -> None:
     traces = [a_summary(duration_ms=float(ms)) for ms in range(1, 102)]
-    assert page_scale_ms(traces) == pytest.approx(96.0)
-    assert page_scale_ms([a_summary(duration_ms=None)]) == 1.0
+    assert page_scale_ms(traces, now=UNTIL) == pytest.approx(96.0)
+    assert page_scale_ms([a_summary(duration_ms=None)], now=UNTIL) == 1.0
+
+
+def a_running_trace(**lasted: float):  # type: ignore[no-untyped-def]
+    return a_summary(duration_ms=None, status=Status.RUNNING, started_at=UNTIL - timedelta(**lasted))
+
+
+def test_a_trace_that_runs_has_an_open_front_up_to_now_and_no_break() -> None:
+    known = (Segment(kind=Kind.LLM, start_ms=0, duration_ms=200),)
+    shape = draw_shape(replace(a_running_trace(milliseconds=600), segments=known), 1000.0, now=UNTIL)
+    assert (shape.end, shape.front, shape.is_broken) == ("20.00%", "60.00%", False)
+    long = draw_shape(replace(a_running_trace(hours=1), segments=known), 100.0, now=UNTIL)
+    assert (long.end, long.front, long.is_broken) == ("92.00%", "100.00%", False)
+    assert a_shape_of(500).front == ""
+
+
+def test_where_all_traces_of_a_page_run_they_set_its_scale() -> None:
+    running = a_running_trace(seconds=4)
+    assert page_scale_ms([running], now=UNTIL) == 4000.0
+    assert page_scale_ms([running, a_summary(duration_ms=50.0)], now=UNTIL) == 50.0

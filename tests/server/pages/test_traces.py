@@ -103,6 +103,16 @@ def test_every_state_has_its_words(
     assert status.value in page
 
 
+def test_the_question_of_a_running_trace_may_still_be_on_its_way(services: Services, read: Read) -> None:
+    add(services, a_run(status=Status.RUNNING, duration_ms=None, revision=0, inputs=None))
+    assert "question not known yet" in read("/traces")
+
+
+def test_tags_stand_in_one_order_without_the_feature(services: Services, read: Read) -> None:
+    add(services, a_run(name="one", feature="fx", tags=("loan", "fx", "DE")))
+    assert "one DE, loan" in read("/traces")
+
+
 def test_what_is_not_known_is_a_word_and_never_a_zero(services: Services, read: Read) -> None:
     root = a_run()
     add(services, root, a_model_run(root, usage=None))

@@ -107,6 +107,14 @@ def test_a_running_run_reaches_up_to_now_and_leaves_room_for_its_open_front() ->
     assert number(lane.end) == pytest.approx(100 / 1.08, abs=0.01)
 
 
+def test_while_a_trace_runs_its_axis_reaches_now_though_all_that_came_has_ended() -> None:
+    grown = tree(run("orphan", "root", took=500))
+    waterfall = draw_waterfall(grown, grown.nodes, now=NOW, is_running=True)
+    assert number(waterfall.now_at) == pytest.approx(100 / 1.08, abs=0.01)
+    assert number(waterfall.lanes[0].end) == pytest.approx(50 / 1.08, abs=0.01)
+    assert drawn(grown).now_at == ""
+
+
 def test_a_model_that_has_not_answered_yet_is_waiting() -> None:
     assert lanes(tree(run("llm", took=None, status=Status.RUNNING, kind=Kind.LLM)))["llm"].look == "waiting"
 

@@ -1,0 +1,113 @@
+"""The few words behind the name of a run that tell it from its neighbours."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from markupsafe import Markup
+
+from driftline.records import Kind, Status
+from driftline_server.pages.formatting import plural
+from driftline_server.pages.quoting import visible
+from driftline_server.pages.tree import Node, RunTree
+
+_Likeness: TypeAlias = tuple[str | None, str, Kind]
+_HOLDERS = (Kind.CHAIN, Kind.AGENT)
+_CALL = re.compile(r"[A-Za-z_][\w.-]*\((.*?)\)?\Z", re.S)
+"""A call in one line, whole or cut."""
+_CALLED = re.compile(r"([A-Za-z_][\w.-]*)\(")
+_COUNTED = {
+    Kind.RETRIEVER: ("search", "searches"), Kind.TOOL: ("tool call", "tool calls"),
+    Kind.LLM: ("model run", "model runs"), Kind.EMBEDDING: ("embedding", "embeddings"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What stands behind a name."""
+
+    facts: Markup
+    words: Markup
+    """What somebody asked, or the arguments of a call."""
+    voice: str
+    """How the words are set: ``said``, or ``machine``."""
+
+
+class RunNotes:
+    """What is worth knowing of each run of a tree beside its name."""
+
+    def __init__(self, tree: RunTree, *, is_running: bool) -> None:
+        """Look at the whole tree once; ``is_running`` says that more of the trace will come."""
+        self._tree = tree
+        self._is_running = is_running
+        self._tools = {node.run.name for node in tree.nodes if node.run.kind is Kind.TOOL}
+        self._alike: Counter[_Likeness] = Counter()
+        self._place: dict[str, int] = {}
+        self._failed_before: dict[str, int] = {}
+        failed: Counter[_Likeness] = Counter()
+        for node in tree.nodes:
+            like = _likeness(node)
+            self._alike[like] += 1
+            self._place[node.run.id] = self._alike[like]
+            self._failed_before[node.run.id] = failed[like]
+            failed[like] += node.run.status is Status.ERROR
+
+    def of(self, node: Node) -> Note:
+        """What stands behind the name of one run."""
+        run = node.run
+        facts = []
+        if node.is_orphan:
+            facts.append("parent not here yet" if self._is_running else "its parent never arrived")
+        facts += self._attempt(node)
+        if run.status is Status.ERROR and run.error:
+            return _note([*facts, run.error])
+        if run.kind is Kind.LLM:
+            return _note([*facts, *self._of_a_model_run(node)])
+        if run.kind is Kind.RETRIEVER:
+            return _note(facts, words=run.preview)
+        call = _CALL.match(run.preview) if run.kind is Kind.TOOL else None
+        if call is not None:
+            return _note(facts, words=call[1], voice="machine")
+        return _note(facts or self._below(node) or self._which(node))
+
+    def _attempt(self, node: Node) -> list[str]:
+        """Which attempt it is, where earlier ones failed; what holds others is not tried but done again."""
+        failed = self._failed_before[node.run.id]
+        return [f"{_ordinal(failed + 1)} attempt"] if failed and node.run.kind not in _HOLDERS else []
+
+    def _of_a_model_run(self, node: Node) -> list[str]:
+        """Its own name, as its model stands in its place; and which tools it called."""
+        run = node.run
+        facts = [run.name] if run.model and run.name and run.name != run.model else []
+        called = [name for name in _CALLED.findall(run.preview) if name in self._tools]
+        if called:
+            facts.append(f"calls {', '.join(dict.fromkeys(called))}")
+        return facts
+
+    def _below(self, node: Node) -> list[str]:
+        counted = Counter(self._tree.by_id[child].run.kind for child in node.children)
+        return [plural(counted[kind], *names) for kind, names in _COUNTED.items() if counted[kind] > 1]
+
+    def _which(self, node: Node) -> list[str]:
+        """Which of several of its name it is."""
+        count = self._alike[_likeness(node)]
+        return [f"{self._place[node.run.id]:,} of {count:,}"] if count > 1 else []
+
+
+def _likeness(node: Node) -> _Likeness:
+    """What runs have in common that could be taken for each other."""
+    parent = None if node.level == 1 else node.run.parent_id
+    return parent, node.run.name, node.run.kind
+
+
+def _note(facts: Sequence[str], *, words: str = "", voice: str = "said") -> Note:
+    return Note(facts=visible(" · ".join(facts)), words=visible(words), voice=voice)
+
+
+def _ordinal(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{'th' if number % 100 in (11, 12, 13) else ending}"
