@@ -18,8 +18,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_services(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> Services:
-    """Make the data folder, open the stores and bring them up to date.
+def open_services(
+    settings: Settings, *, now: Callable[[], datetime] = utc_now, read_only: bool = False
+) -> Services:
+    """Make the data folder, open the stores and bring them up to date; with ``read_only`` only open them.
 
     Raises:
         ConfigurationError: the data folder cannot be used.
@@ -27,10 +29,14 @@ def open_services(settings: Settings, *, now: Callable[[], datetime] = utc_now) 
     """
     from driftline_server.storage import open_stores
 
-    if not settings.database_url:
+    if not settings.database_url and not read_only:
         _make_folder(settings)
     stores = open_stores(
-        settings.store_url, now=now, synchronous=settings.synchronous.upper(), pool_size=settings.threads
+        settings.store_url,
+        now=now,
+        synchronous=settings.synchronous.upper(),
+        pool_size=settings.threads,
+        read_only=read_only,
     )
     return Services(
         settings=settings,
@@ -38,14 +44,17 @@ def open_services(settings: Settings, *, now: Callable[[], datetime] = utc_now) 
         catalog=stores.catalog,
         prices=PriceBook(stores.catalog.get_price_overrides, now=now),
         now=now,
+        read_only=read_only,
         close=stores.close,
     )
 
 
 @contextmanager
-def opened_services(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> Iterator[Services]:
+def opened_services(
+    settings: Settings, *, now: Callable[[], datetime] = utc_now, read_only: bool = False
+) -> Iterator[Services]:
     """The same for the length of a ``with`` block."""
-    services = open_services(settings, now=now)
+    services = open_services(settings, now=now, read_only=read_only)
     try:
         yield services
     finally:

@@ -141,8 +141,10 @@ class Traces:
 
 
 @contextmanager
-def opened_traces(*, url: str, api_key: str | None, data: Path | None) -> Iterator[Traces]:
-    """Reach the traces over HTTP, or in a data folder where one is named."""
+def opened_traces(
+    *, url: str, api_key: str | None, data: Path | None, read_only: bool = True
+) -> Iterator[Traces]:
+    """Reach the traces over HTTP, or in a data folder where one is named, which ``read_only`` leaves as it is."""
     if data is None:
         yield Traces(HttpDoor(url, api_key))
         return
@@ -154,7 +156,7 @@ def opened_traces(*, url: str, api_key: str | None, data: Path | None) -> Iterat
     with ExitStack() as stack:
         # Whoever can read the folder needs no login to it.
         settings = load_settings({"data": data, "host": "127.0.0.1"})
-        app = create_app(stack.enter_context(opened_services(settings)))
+        app = create_app(stack.enter_context(opened_services(settings, read_only=read_only)))
         yield Traces(FolderDoor(app.test_client()))
 
 

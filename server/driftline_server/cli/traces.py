@@ -101,8 +101,11 @@ def list_traces(
             click.echo(json.dumps(trace, ensure_ascii=True))
         return
     if not found:
+        filtered = any(wanted.values())
         note(
-            "no traces" + (" pass this filter" if any(wanted.values()) else " yet: driftline demo makes some")
+            "no traces pass this filter"
+            if filtered
+            else "no traces yet: send one with DRIFTLINE_AUTO=1, or see README"
         )
         return
     out = console()
@@ -168,7 +171,7 @@ def import_runs(
     """
     from driftline_server.cli.transfer import import_files
 
-    with opened_traces(url=url, api_key=api_key, data=data) as traces:
+    with opened_traces(url=url, api_key=api_key, data=data, read_only=False) as traces:
         counts = import_files(traces, files or (Path("-"),), note)
     note(
         f"imported {counts.accepted:,} runs: {counts.new:,} new, {counts.merged:,} merged, "

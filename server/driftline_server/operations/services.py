@@ -21,5 +21,7 @@ class Services:
     prices: PriceBook
     now: Callable[[], datetime]
     """Aware, in UTC."""
+    read_only: bool = False
+    """Whether the stores were opened only to be read."""
     close: Callable[[], None] = lambda: None
     """Finishes what was accepted, then lets go of the stores; nothing where somebody else holds them."""

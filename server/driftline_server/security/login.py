@@ -47,7 +47,10 @@ def open_cookies(app: Flask, services: Services) -> None:
 
     Ports of one machine share cookies, so two installations on it need names of their own.
     """
-    secret = services.catalog.get_or_make_secret("cookies", secrets.token_urlsafe(48))
+    secret = secrets.token_urlsafe(48)
+    # Where nothing may be written nobody can come back, so that a passing secret will do.
+    if not services.read_only:
+        secret = services.catalog.get_or_make_secret("cookies", secret)
     app.secret_key = secret
     app.session_interface = CookieInterface()
     app.config.update(

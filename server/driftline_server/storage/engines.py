@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from driftline.errors import ConfigurationError
+from driftline_server.storage.errors import StoreError
 
 SQLITE = "sqlite"
 POSTGRES = "postgresql"
@@ -38,14 +42,19 @@ class Engines:
         self.write.dispose()
 
 
-def open_engines(url: str, *, synchronous: str, busy_timeout_ms: int, pool_size: int) -> Engines:
-    """Prepare connections; none is made yet.
+def open_engines(
+    url: str, *, synchronous: str, busy_timeout_ms: int, pool_size: int, read_only: bool = False
+) -> Engines:
+    """Prepare connections; none is kept open yet. With ``read_only`` no SQLite file is made or changed.
 
     Raises:
         ConfigurationError: the URL names no database that we know, or its driver is not installed.
+        StoreError: it is to be read only, but it is not there or cannot be read.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == SQLITE:
+        if read_only:
+            return _open_sqlite_for_reading(parsed, busy_timeout_ms=busy_timeout_ms, pool_size=pool_size)
         return _open_sqlite(
             parsed, synchronous=synchronous, busy_timeout_ms=busy_timeout_ms, pool_size=pool_size
         )
@@ -87,6 +96,50 @@ def _open_sqlite(url: URL, *, synchronous: str, busy_timeout_ms: int, pool_size:
     return Engines(read=read, write=write, path=path)
 
 
+def _open_sqlite_for_reading(url: URL, *, busy_timeout_ms: int, pool_size: int) -> Engines:
+    path = Path(url.database or "")
+    if not path.is_file() or not path.stat().st_size:
+        raise StoreError(
+            f"there is no Driftline database in {path.parent}: name the folder of a server's data with --data"
+        )
+    address = _readable_address(path)
+    read = create_engine(
+        url,
+        creator=lambda: sqlite3.connect(address, uri=True, check_same_thread=False),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=30,
+    )
+    _listen(read, [f"PRAGMA busy_timeout = {int(busy_timeout_ms)}", "PRAGMA query_only = ON"])
+    return Engines(read=read, write=read, path=path)
+
+
+def _readable_address(path: Path) -> str:
+    """The file as SQLite can read it, with what lies beside it, or alone where its folder is read-only."""
+    file = f"file:{quote(str(path.absolute()))}"
+    # Only a connection that may write takes its -wal and -shm away again; query_only keeps it from the rest.
+    shared = f"{file}?mode=rw"
+    try:
+        with closing(sqlite3.connect(shared, uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").close()
+    except sqlite3.OperationalError as error:
+        if not any(sign in str(error) for sign in ("readonly database", "unable to open")):
+            return shared
+        unsaved = path.with_name(path.name + "-wal")
+        if not os.access(path, os.R_OK):
+            raise StoreError(f"may not read the database {path}: ask its owner") from error
+        if unsaved.exists() and unsaved.stat().st_size:
+            raise StoreError(
+                f"{unsaved} holds changes that cannot be read in a read-only folder: "
+                "copy both files to a folder of your own, and name that with --data"
+            ) from error
+        return f"{file}?mode=ro&immutable=1"
+    except sqlite3.DatabaseError:
+        # Whoever asks the first question hears of it, in the words of the store.
+        return shared
+    return shared
+
+
 def _make_private(path: Path) -> None:
     """Traces hold what users said, so that a new file is for its owner only."""
     try:
@@ -116,7 +169,9 @@ def _open_postgres(url: URL, *, busy_timeout_ms: int, pool_size: int) -> Engines
     try:
         import psycopg  # noqa: F401
     except ImportError as error:
-        raise ConfigurationError("PostgreSQL needs: pip install 'driftline[postgres]'") from error
+        raise ConfigurationError(
+            "PostgreSQL needs its driver: install Driftline with the extra [postgres], as README.md shows"
+        ) from error
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,

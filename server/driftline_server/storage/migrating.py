@@ -43,12 +43,7 @@ def migrate(
         StoreVersionError: the database is newer than this code.
         StoreError: the database cannot be read or changed, or is not one of ours.
     """
-    config = Config()
-    config.set_main_option("script_location", migrations)
-    script = ScriptDirectory.from_config(config)
-    head = script.get_current_head()
-    if head is None:
-        raise StoreError(f"there are no migrations in {migrations}: install driftline-server again")
+    script, head = _script_of(migrations)
     try:
         # A reader looks first, so that a database which is refused stays as it is to the last byte.
         with engines.read.begin() as connection:
@@ -64,11 +59,37 @@ def migrate(
                 connection.exec_driver_sql("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
             # Another process may have been first while this one waited.
             _check(_version_of(connection), script, connection)
+            config = _config_of(migrations)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         return Migrated(before=before, after=head, backup=backup)
     except SQLAlchemyError as error:
         raise explained(error) from error
+
+
+def require_present(engines: Engines, *, migrations: str = MIGRATIONS) -> Migrated:
+    """Make sure that a database has the newest version, and change nothing.
+
+    Raises:
+        StoreVersionError: it is older or newer than this code.
+        StoreError: it cannot be read, or is not one of ours.
+    """
+    script, head = _script_of(migrations)
+    try:
+        with engines.read.begin() as connection:
+            version = _version_of(connection)
+            _check(version, script, connection)
+            where = connection.engine.url.render_as_string()
+    except SQLAlchemyError as error:
+        raise explained(error) from error
+    if version is None:
+        raise StoreError(f"there is no Driftline database in {where}: driftline serve makes one")
+    if version != head:
+        raise StoreVersionError(
+            f"the database {where} has version {version} and needs an upgrade to {head}: "
+            "driftline serve does it, after a backup"
+        )
+    return Migrated(before=version, after=version)
 
 
 def back_up(path: Path, *, version: str, at: datetime, keep: int) -> Path:
@@ -96,6 +117,21 @@ def backups_of(path: Path) -> list[Path]:
     """The backups beside a SQLite file, newest first."""
     found = path.parent.glob(f"{path.name}.before-upgrade-from-*Z")
     return sorted(found, key=lambda each: each.name.rpartition("-")[2], reverse=True)
+
+
+def _config_of(migrations: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", migrations)
+    return config
+
+
+def _script_of(migrations: str) -> tuple[ScriptDirectory, str]:
+    """The migrations, and the version that the last of them leads to."""
+    script = ScriptDirectory.from_config(_config_of(migrations))
+    head = script.get_current_head()
+    if head is None:
+        raise StoreError(f"there are no migrations in {migrations}: install driftline-server again")
+    return script, head
 
 
 def _version_of(connection: Connection) -> str | None:

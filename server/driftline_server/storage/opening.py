@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from driftline_server.storage.engines import Engines, open_engines
-from driftline_server.storage.migrating import Migrated, migrate
+from driftline_server.storage.migrating import Migrated, migrate, require_present
 from driftline_server.storage.protocols import Catalog, RunStore
 from driftline_server.storage.readers import Reader
 from driftline_server.storage.sql_catalog import SqlCatalog
@@ -43,21 +43,32 @@ def open_stores(
     waiting_runs: int = 20_000,
     pool_size: int = 8,
     keep_backups: int = 3,
+    read_only: bool = False,
 ) -> Stores:
     """Open a database, bringing it to the present version first; a SQLite file is backed up before a change.
 
     ``url`` is ``sqlite:///path/to/driftline.db`` or ``postgresql://user:password@host/database``.
     ``synchronous`` is SQLite's: with ``FULL`` an acknowledged run survives a power cut. ``waiting_runs``
-    bounds what may wait for SQLite's writer; above it, callers get ``StoreBusyError``.
+    bounds what may wait for SQLite's writer; above it, callers get ``StoreBusyError``. With ``read_only`` the
+    database must be there and of the present version; nothing is made, upgraded or written.
 
     Raises:
         ConfigurationError: the URL cannot be used.
-        StoreVersionError: the database is newer than this program.
+        StoreVersionError: the database is newer than this program, or older where it is only read.
         StoreError: the database cannot be opened.
     """
-    engines = open_engines(url, synchronous=synchronous, busy_timeout_ms=busy_timeout_ms, pool_size=pool_size)
+    engines = open_engines(
+        url,
+        synchronous=synchronous,
+        busy_timeout_ms=busy_timeout_ms,
+        pool_size=pool_size,
+        read_only=read_only,
+    )
     try:
-        migrated = migrate(engines, now=now, keep_backups=keep_backups)
+        if read_only:
+            migrated = require_present(engines)
+        else:
+            migrated = migrate(engines, now=now, keep_backups=keep_backups)
     except BaseException:
         engines.close()
         raise

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
+import tempfile
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -98,7 +101,47 @@ def test_an_empty_store_says_how_to_fill_it(cli: Cli, data: Path) -> None:
     store(data, [])
     result = cli("traces", "list", "--data", data)
     assert (result.code, result.out) == (0, "")
-    assert "driftline demo" in result.err
+    assert result.err == "no traces yet: send one with DRIFTLINE_AUTO=1, or see README\n"
+
+
+@pytest.mark.parametrize("verb", [("list",), ("show", "f" * 32), ("export",)])
+def test_reading_makes_no_database(cli: Cli, data: Path, verb: tuple[str, ...]) -> None:
+    data.mkdir()
+    result = cli("traces", *verb, "--data", data)
+    assert result.code == 1
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"driftline: there is no Driftline database in {data}")
+    assert list(data.iterdir()) == []
+
+
+@pytest.fixture
+def readable_folder() -> Iterator[Path]:
+    """A folder that anybody may read; nobody is kept out by the folders above it."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_read_only_folder_can_be_read(cli: Cli, readable_folder: Path) -> None:
+    data = readable_folder / "data"
+    (root, *_) = store(data, a_trace())
+    verbs = (("list",), ("show", root.trace_id), ("export",))
+    # What Python has imported by then, an unprivileged reader need not be able to import.
+    before = [cli("traces", *verb, "--data", data) for verb in verbs]
+    assert [result.code for result in before] == [0, 0, 0]
+    (data / "driftline.db").chmod(0o444)
+    data.chmod(0o555)
+    privileged = os.geteuid() == 0
+    try:
+        if privileged:
+            os.seteuid(65534)
+        assert not os.access(data, os.W_OK, effective_ids=True)
+        assert [cli("traces", *verb, "--data", data) for verb in verbs] == before
+    finally:
+        if privileged:
+            os.seteuid(0)
+        data.chmod(0o755)
+    assert [path.name for path in data.iterdir()] == ["driftline.db"]
 
 
 def test_a_trace_is_shown_as_a_tree_with_bars_tokens_and_errors(

@@ -21,7 +21,7 @@ from sqlalchemy import create_engine, inspect
 from driftline.errors import DriftlineError
 from driftline_server.storage import StoreError, StoreVersionError, open_stores
 from driftline_server.storage.engines import Engines, open_engines
-from driftline_server.storage.migrating import MIGRATIONS, back_up, backups_of, migrate
+from driftline_server.storage.migrating import MIGRATIONS, back_up, backups_of, migrate, require_present
 from driftline_server.storage.queries import TraceFilter
 from driftline_server.storage.tables import metadata
 
@@ -88,6 +88,28 @@ def test_an_empty_database_gets_the_tables_and_no_backup(sqlite_url: str, engine
     with engines.read.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     stores.close()
+
+
+def test_a_database_that_is_only_read_is_not_upgraded_but_told_to_be(
+    sqlite_url: str, engines: Engines, later: Path
+) -> None:
+    open_stores(sqlite_url).close()
+    assert require_present(engines).after == head()
+    with pytest.raises(StoreVersionError, match=rf"version {head()} and needs an upgrade to 9999: .*serve"):
+        require_present(engines, migrations=str(later))
+    with engines.read.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == head()
+
+
+def test_what_is_only_read_is_refused_where_nothing_is_or_somebody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "driftline.db"
+    with pytest.raises(StoreError, match="there is no Driftline database in"):
+        open_stores(f"sqlite:///{path}", read_only=True)
+    assert not path.exists()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table other (a)")
+    with pytest.raises(StoreError, match="there is no Driftline database in"):
+        open_stores(f"sqlite:///{path}", read_only=True)
 
 
 @pytest.mark.postgres

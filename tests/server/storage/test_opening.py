@@ -116,7 +116,9 @@ def test_a_server_that_is_not_there_is_said_without_its_password() -> None:
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_a_missing_driver_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'driftline\[postgres\]'"):
+    with pytest.raises(
+        ConfigurationError, match=r"install Driftline with the extra \[postgres\], as README.md shows"
+    ):
         open_stores(f"{scheme}://127.0.0.1/traces")
 
 
