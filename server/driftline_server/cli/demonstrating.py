@@ -95,7 +95,9 @@ class ServerProcess:
 def _check_extras(wanted: Demonstration) -> None:
     """Tell at once what is missing, before anything is started."""
     if not all(find_spec(name) for name in ("langchain", "langchain_core", "langgraph")):
-        raise ConfigurationError("the demo needs LangChain: pip install 'driftline[demo]'")
+        raise ConfigurationError(
+            "the demo needs LangChain: install Driftline with the extra [demo], as README.md shows"
+        )
     if wanted.live:
         from driftline_server.demo.models import claude_models
 

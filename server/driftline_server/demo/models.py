@@ -71,7 +71,9 @@ def claude_models() -> ModelSource:
         from anthropic import APIError
         from langchain_anthropic import ChatAnthropic
     except ImportError as error:
-        raise ConfigurationError("--live needs: pip install 'driftline[demo]'") from error
+        raise ConfigurationError(
+            "--live needs langchain-anthropic: install Driftline with the extra [demo], as README.md shows"
+        ) from error
 
     def make(pace: Pace, faults: Sequence[int], max_tokens: int) -> Models:
         return Models(

@@ -40,7 +40,9 @@ def open_queue(settings: Settings) -> Huey:
         try:
             return PostgresHuey(dsn=_dsn_of(url), table_prefix="driftline_jobs", **common)
         except HueyConfigurationError as error:
-            raise ConfigurationError("PostgreSQL needs: pip install 'driftline[postgres]'") from error
+            raise ConfigurationError(
+                "PostgreSQL needs its driver: install Driftline with the extra [postgres], as README.md shows"
+            ) from error
     path = url.removeprefix(_SQLITE)
     if path in (url, "", ":memory:"):
         return MemoryHuey(**common)

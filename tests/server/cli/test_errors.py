@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import driftline_server.cli
 import driftline_server.cli.show_settings
 from driftline.version import __version__
 from driftline_server.cli.console import safe
@@ -107,6 +108,23 @@ def test_every_command_has_help_in_its_own_words(cli: Cli, name: str) -> None:
     result = cli(name, "-h")
     assert result.code == 0
     assert f"Usage: driftline {name}" in result.out
+
+
+def test_a_demo_without_langchain_says_where_to_read_on(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("driftline_server.cli.demonstrating.find_spec", lambda name: None)
+    result = cli("demo")
+    assert result.code == 1
+    assert result.err == (
+        "driftline: the demo needs LangChain: install Driftline with the extra [demo], as README.md shows\n"
+    )
+
+
+def test_no_remedy_names_an_index_that_does_not_have_us() -> None:
+    server = Path(driftline_server.cli.__file__).parents[1]
+    naming = [
+        path.name for path in server.rglob("*.py") if "pip install 'driftline" in path.read_text("utf-8")
+    ]
+    assert naming == []
 
 
 @given(st.text())
