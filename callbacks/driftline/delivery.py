@@ -131,14 +131,14 @@ class Delivery:
         deadline = time.monotonic() + (self.exit_timeout_s if timeout_s is None else timeout_s)
         self.flush(deadline - time.monotonic())
         lost = self._queue.close()
+        if lost:
+            say(f"driftline lost {counted(lost)} that could not be delivered before the end")
         self._wake.put(None)
         carrier = self._carrier
         if carrier is None:
             attempt("closing the exporter", self._exporter.close)
         elif carrier is not threading.current_thread():
             carrier.join(max(0.0, deadline - time.monotonic()))
-        if lost:
-            say(f"driftline lost {counted(lost)} that could not be delivered before the end")
         attempt("summing up", self._handover.tell_the_rest)
         return lost == 0
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import time
 import weakref
+from collections.abc import Callable
+from functools import partial
 from threading import local
 from typing import Protocol
 
@@ -51,13 +54,43 @@ def watch_multiprocessing() -> None:
 
 
 def close_all() -> None:
-    """Close everything that is watched; all together take no longer than the most patient of them."""
+    """Close everything that is watched; all together take no longer than the most patient of them.
+
+    Ctrl-C, or a signal handler that calls ``sys.exit``, ends the waiting. Nothing is raised then: the
+    interpreter would only print where it happened.
+    """
     everything = tuple(_watched)
-    if not everything:
-        return
-    deadline = time.monotonic() + max(each.exit_timeout_s for each in everything)
+    try:
+        _close(everything, max((each.exit_timeout_s for each in everything), default=0.0))
+    except KeyboardInterrupt:
+        attempt("ending as interrupted", _end_as_interrupted)
+        _close(everything, 0.0)
+    except SystemExit:
+        _close(everything, 0.0)
+
+
+def _close(everything: tuple[Enduring, ...], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
     for each in everything:
         attempt("closing at exit", each.close, max(0.0, deadline - time.monotonic()))
+
+
+def _end_as_interrupted() -> None:
+    """Let the process end by SIGINT, once the other exit handlers have run and all output is written."""
+    # A second Ctrl-C does not wait for any of that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _epilogue.append(_Interruption())
+
+
+class _Interruption:
+    """Sends this process SIGINT when the interpreter takes its modules apart, the last moment there is."""
+
+    def __init__(self) -> None:
+        # By then the names of this module may be gone.
+        self._send: Callable[[], None] = partial(os.kill, os.getpid(), signal.SIGINT)
+
+    def __del__(self) -> None:
+        self._send()
 
 
 def _before_fork() -> None:
@@ -81,6 +114,7 @@ def _after_fork_in_child() -> None:
 
 _watched: weakref.WeakSet[Enduring] = weakref.WeakSet()
 _forking = local()
+_epilogue: list[_Interruption] = []
 atexit.register(close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -260,6 +261,35 @@ def test_a_stalled_server_holds_the_end_of_the_program_no_longer_than_allowed(se
     assert done.returncode == 0
     assert time.monotonic() - began < 30
     assert done.stderr == "driftline lost 100 runs that could not be delivered before the end\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no exit by a signal")
+@pytest.mark.parametrize(
+    ("number", "setup", "code"),
+    [
+        (signal.SIGINT, "", -signal.SIGINT),
+        (signal.SIGTERM, "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))", 0),
+    ],
+)
+def test_an_interrupted_end_stops_waiting_says_what_is_lost_and_shows_no_stack(
+    server: FaultyServer, number: int, setup: str, code: int
+) -> None:
+    server.behave(trouble=Trouble.STALL)
+    body = """
+        delivery.before_closing(lambda: os.write(1, b"closing\\n"))
+        offer(1, 3)
+    """
+    before = f"import atexit, signal, sys\natexit.register(print, 'the end of others')\n{setup}\n"
+    script = before + SCRIPT.format(linger_s=0.01, exit_timeout_s=60.0) + textwrap.dedent(body)
+    program = subprocess.Popen(
+        [sys.executable, "-c", script, server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "closing\n"
+    program.send_signal(number)
+    out, err = program.communicate(timeout=30)
+    assert err == "driftline lost 3 runs that could not be delivered before the end\n"
+    assert (out, program.returncode) == ("closing\nthe end of others\n", code)
 
 
 def test_a_dead_server_is_one_line_for_a_whole_program() -> None:
