@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -81,6 +82,7 @@ def read_configuration(
     environ = os.environ if environ is None else environ
     given = {"url": url, "api_key": api_key, "project": project}
     values: dict[str, Any] = {}
+    unreadable: set[str] = set()
     for variable in VARIABLES:
         text = given.get(variable.field)
         origin = variable.field if text is not None else variable.name
@@ -88,21 +90,40 @@ def read_configuration(
             text = environ.get(variable.name, "")
         if type(text) is not str:
             _complain(origin, f"a {type(text).__name__}", variable)
+            unreadable.add(variable.field)
         elif text.strip():
             try:
                 values[variable.field] = variable.read(text.strip())
             except ValueError:
                 _complain(origin, _shown(text, variable), variable)
+                unreadable.add(variable.field)
+            else:
+                if variable.field == "url":
+                    _tell_of_a_page(origin, text.strip(), values["url"])
+    if "url" in unreadable and "file" not in values:
+        # The default is another server, which nobody named.
+        values["enabled"] = False
     return Configuration(**values)
 
 
 def _complain(origin: str, shown: str, variable: Variable) -> None:
+    default = _DEFAULTS[variable.field]
+    instead = "it is left unset" if default is None else f"it stays {_written(default)}"
+    if variable.field == "url":
+        instead = "nothing is sent"
+    _say_once(origin, shown, f"{origin} is {shown}; {instead}. Set it to {variable.expected}")
+
+
+def _tell_of_a_page(origin: str, text: str, url: str) -> None:
+    if _PAGE.search(text):
+        _say_once(origin, text, f"{origin} is the address of a page; runs go to its server, {url}")
+
+
+def _say_once(origin: str, shown: str, message: str) -> None:
     if (origin, shown) in _COMPLAINED or len(_COMPLAINED) >= 1_000:
         return
     _COMPLAINED.add((origin, shown))
-    default = _DEFAULTS[variable.field]
-    instead = "is left unset" if default is None else f"stays {_written(default)}"
-    say(f"driftline: {origin} is {shown}; it {instead}. Set it to {variable.expected}")
+    say(f"driftline: {message}")
 
 
 def _shown(text: str, variable: Variable) -> str:
@@ -118,6 +139,9 @@ def _written(value: Any) -> str:
 
 
 def _url(text: str) -> str:
+    if _HOST_AND_PORT.match(text):
+        text = f"http://{text}"
+    text = _PAGE.sub("", text)
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise ValueError
@@ -260,4 +284,8 @@ VARIABLES: tuple[Variable, ...] = (
 )  # fmt: skip
 """What the client reads from the environment, beside ``DRIFTLINE_AUTO`` and ``DRIFTLINE_STRICT``."""
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Configuration)}
+_HOST_AND_PORT = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d+(?:/|$)", re.ASCII)
+"""What people write who leave ``http://`` out."""
+_PAGE = re.compile(r"(?<![:/])/(?:traces(?:/[0-9a-fA-F]+)?|login)/?(?:[?#]\S*)?$", re.ASCII)
+"""The end of an address that was copied from a browser."""
 _COMPLAINED: set[tuple[str, str]] = set()

@@ -56,9 +56,9 @@ def delivery_of(configuration: Configuration) -> Delivery:
     return _deliveries.setdefault(shared, _build_delivery(shared)) if found is None else found
 
 
-def is_enabled(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether the environment lets anything be recorded."""
-    return read_configuration(environ).enabled
+def is_enabled(environ: Mapping[str, str] | None = None, *, url: str | None = None) -> bool:
+    """Whether the environment, and the server's address where one is given, let anything be recorded."""
+    return read_configuration(environ, url=url).enabled
 
 
 def flush(timeout_s: float = 10.0) -> bool:

@@ -84,13 +84,6 @@ def test_what_is_redacted(text: str, redact: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("DRIFTLINE_URL", "traces.example:8321", "an address such as http://127.0.0.1:8321"),
-        ("DRIFTLINE_URL", "ftp://traces.example", "it stays http://127.0.0.1:8321"),
-        ("DRIFTLINE_URL", "http://", "an address"),
-        ("DRIFTLINE_URL", "http://me:secret@traces.example", "an address"),
-        ("DRIFTLINE_URL", "http://traces.example:port", "an address"),
-        ("DRIFTLINE_URL", "http://traces.example/\r\nX: y", "an address"),
-        ("DRIFTLINE_URL", "http://[::1", "an address"),
         (
             "DRIFTLINE_API_KEY",
             "dl_a\nX-Evil: 1",
@@ -123,10 +116,81 @@ def test_a_wrong_value_is_said_once_with_the_remedy(
         assert "dl_a" not in line
 
 
-def test_a_wrong_argument_is_said_by_its_own_name(caplog: pytest.LogCaptureFixture) -> None:
-    assert read_configuration({}, url=8321, project="p") == Configuration(project="p")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ftp://traces.example",
+        "http://",
+        "http://me:secret@traces.example",
+        "me:secret@traces.example",
+        "http://traces.example:port",
+        "http://traces.example/\r\nX: y",
+        "http://traces.example/traces\r\nX: y",
+        "http://[::1",
+        "traces.example",
+        "localhost:port",
+    ],
+)
+def test_with_an_address_that_cannot_be_read_nothing_is_sent(
+    value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        assert read_configuration({"DRIFTLINE_URL": value}) == Configuration(enabled=False)
     [line] = caplog.messages
-    assert line.startswith("driftline: url is a int; it stays http://127.0.0.1:8321")
+    assert line.startswith("driftline: DRIFTLINE_URL is ")
+    assert line.endswith("; nothing is sent. Set it to an address such as http://127.0.0.1:8321")
+    assert "\n" not in line
+
+
+def test_a_good_address_given_in_the_program_counts_whatever_the_environment_says() -> None:
+    read = read_configuration({"DRIFTLINE_URL": "ftp://traces.example"}, url="http://mine.example")
+    assert (read.url, read.enabled) == ("http://mine.example", True)
+
+
+def test_runs_go_to_a_file_whatever_the_address_is() -> None:
+    assert read_configuration({"DRIFTLINE_URL": "ftp://traces.example", "DRIFTLINE_FILE": "runs"}).enabled
+
+
+def test_a_wrong_argument_is_said_by_its_own_name(caplog: pytest.LogCaptureFixture) -> None:
+    read = read_configuration({}, url=8321, project="p")  # type: ignore[arg-type]
+    assert read == Configuration(project="p", enabled=False)
+    [line] = caplog.messages
+    assert line.startswith("driftline: url is a int; nothing is sent.")
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("localhost:8491", "http://localhost:8491"),
+        ("127.0.0.1:8491/", "http://127.0.0.1:8491"),
+        ("[::1]:8491", "http://[::1]:8491"),
+        ("traces.example:8491/below", "http://traces.example:8491/below"),
+    ],
+)
+def test_an_address_without_a_scheme_is_read_as_http(
+    value: str, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_configuration({"DRIFTLINE_URL": value}) == Configuration(url=url)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "page", ["/traces", "/traces/", "/traces?project=shop", "/traces/0af7?run=12&tab=input#end", "/login"]
+)
+@pytest.mark.parametrize("server", ["http://127.0.0.1:8491", "https://traces.example/below"])
+def test_the_address_of_a_page_means_its_server(
+    server: str, page: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        assert read_configuration({"DRIFTLINE_URL": server + page}) == Configuration(url=server)
+    assert caplog.messages == [
+        f"driftline: DRIFTLINE_URL is the address of a page; runs go to its server, {server}"
+    ]
+
+
+def test_a_server_that_is_called_like_a_page_is_no_page(caplog: pytest.LogCaptureFixture) -> None:
+    assert read_configuration({"DRIFTLINE_URL": "http://traces"}) == Configuration(url="http://traces")
+    assert caplog.messages == []
 
 
 def test_the_key_does_not_show() -> None:

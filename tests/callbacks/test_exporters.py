@@ -201,6 +201,17 @@ def test_without_a_key_the_remedy_is_to_set_one(server: FaultyServer) -> None:
         exporter.export(some_runs(1))
 
 
+def test_below_a_path_the_path_is_doubted_before_the_key(server: FaultyServer) -> None:
+    server.behave(status=403)
+    with (
+        closing(HttpExporter(f"{server.url}/page", environ={})) as exporter,
+        pytest.raises(
+            RefusedError, match=r"; is DRIFTLINE_URL right, with '/page' at its end\? If so, set DRIFT"
+        ),
+    ):
+        exporter.export(some_runs(1))
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_what_may_work_later_is_tried_later(
     server: FaultyServer, exporter: HttpExporter, status: int

@@ -117,8 +117,19 @@ class HttpExporter:
                 retry_after_s=_retry_after_s(answer.headers),
                 failing=status == 500,
             )
-        problem = f"{self._url} answers {status}{_reason_of(answer)}{_remedy(status, self._api_key)}"
+        problem = f"{self._url} answers {status}{_reason_of(answer)}{self._remedy(status)}"
         return len(pieces), problem
+
+    def _remedy(self, status: int) -> str:
+        if status in (401, 403):
+            key = "set DRIFTLINE_API_KEY" if self._api_key is None else "check DRIFTLINE_API_KEY"
+            if self._parts.path:
+                # The pages of a server refuse such a request in the same way.
+                return f"; is DRIFTLINE_URL right, with {self._parts.path!r} at its end? If so, {key}"
+            return f"; {key}"
+        if status in (404, 405) or 300 <= status < 400:
+            return "; is DRIFTLINE_URL the address of a Driftline server?"
+        return ""
 
     def _post(self, document: bytes) -> Answer:
         body, encoding = self._compress(document)
@@ -229,14 +240,6 @@ def _text(value: Any) -> str:
     """What a server says, fit for a log line."""
     text = value if isinstance(value, str) else ""
     return "".join(each if each.isprintable() else " " for each in text[:300])
-
-
-def _remedy(status: int, api_key: str | None) -> str:
-    if status in (401, 403):
-        return "; set DRIFTLINE_API_KEY" if api_key is None else "; check DRIFTLINE_API_KEY"
-    if status in (404, 405) or 300 <= status < 400:
-        return "; is DRIFTLINE_URL the address of a Driftline server?"
-    return ""
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

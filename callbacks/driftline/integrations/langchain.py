@@ -40,7 +40,7 @@ class DriftlineCallbackHandler(EventTranslator):
         if strict is not None:
             failures.strict = strict
         self.raise_error = failures.strict
-        self.enabled = recorder is not None or _is_enabled()
+        self.enabled = recorder is not None or _is_enabled(url)
         """Whether events are listened to; LangChain asks for each."""
         self._origin = (url, project)
 
@@ -131,7 +131,7 @@ def _shared_recorder(url: str | None, api_key: str | None, project: str | None) 
     return get_recorder(url=url, api_key=api_key, project=project)
 
 
-def _is_enabled() -> bool:
+def _is_enabled(url: str | None) -> bool:
     from driftline.runtime import is_enabled
 
-    return is_enabled()
+    return is_enabled(url=url)
