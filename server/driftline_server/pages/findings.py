@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from driftline.records import Kind, Score, Stall, Status
 from driftline_server.pages.formatting import duration, plural, shortened
+from driftline_server.pages.run_rows import run_title
 from driftline_server.pages.tree import Node, RunTree
 from driftline_server.storage.queries import RunSummary, TraceSummary
 
@@ -24,16 +25,24 @@ class Finding:
     title: str
     detail: str
     run_id: str
+    trace_id: str = ""
+    """Another trace, where that is the place to go on reading."""
 
 
-def find_problems(summary: TraceSummary, tree: RunTree) -> tuple[Finding, ...]:
-    """What stands out in a trace: at most five findings, the worst first."""
+def find_problems(
+    summary: TraceSummary, tree: RunTree, *, resumed_by: TraceSummary | None = None
+) -> tuple[Finding, ...]:
+    """What stands out in a trace: at most five findings, the worst first.
+
+    ``resumed_by`` is the trace that went on where this one had to wait.
+    """
     if not tree.nodes:
         return ()
     found = [
         *_error_at_the_root(tree),
         *_failing_score(summary, tree),
-        *_waiting(tree),
+        *_waiting(tree, resumed_by),
+        *_stopped(tree),
         *_stalls(tree),
         *_unfinished(summary, tree),
         *_handled_errors(tree),
@@ -82,11 +91,21 @@ def problem_runs(tree: RunTree) -> frozenset[str]:
 def _error_at_the_root(tree: RunTree) -> Iterator[Finding]:
     culprit = culprit_of(tree)
     if culprit is not None:
-        title = f"{culprit.run.name or culprit.run.kind.value} failed"
+        attempts = _failed_attempts(culprit, tree)
+        title = f"{_name(culprit)} failed"
+        if attempts > 1:
+            title += f" after {attempts:,} attempts"
         if culprit.level > 1:
             title += " and ended the trace"
         yield Finding(tone="bad", icon="error", title=title, detail=shortened(culprit.run.error, 90),
                       run_id=culprit.run.id)  # fmt: skip
+
+
+def _failed_attempts(node: Node, tree: RunTree) -> int:
+    """How often a step was tried in vain; parts of a chain that bear one name are no attempts."""
+    if node.run.kind in (Kind.CHAIN, Kind.AGENT):
+        return 1
+    return sum(each.run.status is Status.ERROR for each in _alike(node, tree))
 
 
 def _failing_score(summary: TraceSummary, tree: RunTree) -> Iterator[Finding]:
@@ -96,17 +115,44 @@ def _failing_score(summary: TraceSummary, tree: RunTree) -> Iterator[Finding]:
                       run_id=tree.nodes[0].run.id)  # fmt: skip
 
 
-def _waiting(tree: RunTree) -> Iterator[Finding]:
+def _waiting(tree: RunTree, resumed_by: TraceSummary | None) -> Iterator[Finding]:
     waiting = [node for node in tree.nodes if node.run.status is Status.INTERRUPTED]
-    if waiting:
-        node = max(waiting, key=lambda each: each.level)
-        yield Finding(
-            tone="watch",
-            icon="pause",
-            title="Waits for a person",
-            detail=f"in {node.run.name or node.run.kind.value}; another trace of the session goes on with it",
-            run_id=node.run.id,
-        )
+    if not waiting:
+        return
+    node = max(waiting, key=lambda each: each.level)
+    if resumed_by is None:
+        tone, title, then, trace_id = "watch", "Waits for a person", "its session has not gone on yet", ""
+    else:
+        tone, title, trace_id = "calm", "Waited for a person", resumed_by.trace_id
+        answer = f": {shortened(resumed_by.question, 60)}" if resumed_by.question else ""
+        then = f"another trace of the session went on{answer}"
+    yield Finding(tone=tone, icon="user", title=title, detail=f"in {_name(node)}; {then}",
+                  run_id=node.run.id, trace_id=trace_id)  # fmt: skip
+
+
+def _stopped(tree: RunTree) -> Iterator[Finding]:
+    """Where somebody stopped it; no record says who, only that it was neither an error nor the end."""
+    stopped = [node for node in tree.nodes if node.run.status is Status.CANCELLED]
+    if not stopped:
+        return
+    models = [node for node in stopped if node.run.kind is Kind.LLM]
+    node = models[-1] if models else max(stopped, key=lambda each: each.level)
+    yield Finding(
+        tone="watch",
+        icon="close",
+        title=f"Stopped from outside {_progress(node.run)}",
+        detail=f"in {_name(node)}: its reader left, or its task was cancelled",
+        run_id=node.run.id,
+    )
+
+
+def _progress(run: RunSummary) -> str:
+    if run.output_tokens:
+        return f"after {plural(run.output_tokens, 'token')}"
+    if run.timeline is not None and run.timeline.chunks:
+        # A chunk is a token for most providers, and never less; only its number is known here.
+        return f"after {plural(run.timeline.chunks, 'chunk')}"
+    return "before it answered" if run.kind is Kind.LLM else "before its end"
 
 
 def _stalls(tree: RunTree) -> Iterator[Finding]:
@@ -150,20 +196,39 @@ def _handled_errors(tree: RunTree) -> Iterator[Finding]:
         if parent.run.id + node.run.name in reported:
             continue
         reported.add(parent.run.id + node.run.name)
-        family = [tree.by_id[child] for child in parent.children]
-        alike = [each for each in family if each.run.name == node.run.name]
+        alike = _alike(node, tree)
         failed = [each for each in alike if each.run.status is Status.ERROR]
-        retried = any(each.index > node.index and each.run.status is Status.OK for each in alike)
+        success = next(
+            (each for each in alike if each.index > node.index and each.run.status is Status.OK), None
+        )
         times = "once" if len(failed) == 1 else f"{len(failed):,} times"
-        lost_ms = sum(each.run.duration_ms or 0.0 for each in failed)
         detail = (
-            f"{'second' if len(failed) == 1 else 'a later'} attempt worked, {duration(lost_ms).drawn} lost"
-            if retried
+            f"{'second' if len(failed) == 1 else 'a later'} attempt worked, {_lost(node, success)} lost"
+            if success is not None
             else shortened(node.run.error, 80)
         )
-        yield Finding(tone="calm", icon="undo" if retried else "error",
-                      title=f"{node.run.name or node.run.kind.value} failed {times}", detail=detail,
+        yield Finding(tone="calm", icon="undo" if success is not None else "error",
+                      title=f"{_name(node)} failed {times}", detail=detail,
                       run_id=node.run.id)  # fmt: skip
+
+
+def _lost(failed: Node, success: Node) -> str:
+    """From the start of the first attempt to that of the one that worked, with the waits between them."""
+    if failed.start_ms is None or success.start_ms is None:
+        return "an unknown time"
+    return duration(max(0.0, success.start_ms - failed.start_ms)).drawn
+
+
+def _alike(node: Node, tree: RunTree) -> list[Node]:
+    """The runs of its name below the same parent, itself among them."""
+    parent = tree.by_id.get(node.run.parent_id or "")
+    family = [tree.by_id[child] for child in parent.children] if parent is not None else [node]
+    return [each for each in family if each.run.name == node.run.name]
+
+
+def _name(node: Node) -> str:
+    """What the tree calls it."""
+    return run_title(node.run.kind, node.run.name, node.run.model)
 
 
 def _clock_skew(tree: RunTree) -> Iterator[Finding]:
@@ -174,7 +239,7 @@ def _clock_skew(tree: RunTree) -> Iterator[Finding]:
             tone="watch",
             icon="clock",
             title="Two clocks disagree",
-            detail=f"{worst.run.name} claims to start {duration(worst.skew_ms).drawn} before its parent",
+            detail=f"{_name(worst)} claims to start {duration(worst.skew_ms).drawn} before its parent",
             run_id=worst.run.id,
         )
 

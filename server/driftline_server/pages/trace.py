@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from driftline.records import Kind, Score, Status
 from driftline_server.doors import RefusedRequest, services
+from driftline_server.operations.find_resumption import find_resumption
 from driftline_server.operations.place_trace import Place, place_trace
 from driftline_server.operations.runs import get_run
 from driftline_server.operations.scores import get_scores
@@ -43,6 +44,7 @@ from driftline_server.pages.trace_rows import (
 from driftline_server.pages.tree import Node, RunTree, grow_tree
 from driftline_server.pages.viewer import Viewer
 from driftline_server.pages.waterfall import Waterfall, draw_waterfall
+from driftline_server.storage.queries import TraceSummary
 
 WINDOW = 500
 """Rows that one page holds."""
@@ -78,6 +80,7 @@ def show_trace(trace_id: str) -> str | AnyResponse:
         first=_first_row(request.args.get("from", ""), chosen, len(tree.nodes)),
         detail=_detail(chosen, tree, scores, query, frame.viewer) if chosen is not None else None,
         ribbon=range_ribbon(query, frame.viewer.clock, here=skeleton.summary.started_at),
+        resumed_by=_resumption(skeleton.summary),
     )
     return render_template("traces/show.html", page=page)
 
@@ -126,6 +129,8 @@ class TracePage:
     """The row that this window begins with."""
     detail: RunPage | None
     ribbon: Ribbon | None
+    resumed_by: TraceSummary | None
+    """The trace that went on where this one had to wait."""
 
     @property
     def clock(self) -> Clock:
@@ -189,8 +194,8 @@ class TracePage:
     @cached_property
     def findings(self) -> tuple[tuple[Finding, str], ...]:
         """What stands out, each with the address of its place."""
-        found = find_problems(self.skeleton.summary, self.tree)
-        return tuple((finding, self.address_of(finding.run_id)) for finding in found)
+        found = find_problems(self.skeleton.summary, self.tree, resumed_by=self.resumed_by)
+        return tuple((finding, self._place_of(finding)) for finding in found)
 
     @property
     def back(self) -> str:
@@ -266,6 +271,11 @@ class TracePage:
     def address_of(self, run_id: str) -> str:
         return trace_address(self.trace_id, {"run": run_id, **self.query.address()})
 
+    def _place_of(self, finding: Finding) -> str:
+        if finding.trace_id:
+            return trace_address(finding.trace_id, self.query.address())
+        return self.address_of(finding.run_id)
+
     @cached_property
     def _window(self) -> tuple[Node, ...]:
         window = self.tree.nodes[self.first : self.first + WINDOW]
@@ -296,6 +306,10 @@ def _go_to_run(run_id: str) -> AnyResponse:
             remedy="it may have been forgotten by now, or belong to another server",
         )
     return redirect(trace_address(run.trace_id, {"run": run.id}))
+
+
+def _resumption(summary: TraceSummary) -> TraceSummary | None:
+    return find_resumption(services(), summary) if summary.status is Status.INTERRUPTED else None
 
 
 def _title(skeleton: TraceSkeleton) -> str:

@@ -18,7 +18,7 @@ STATUS_TONES = {
     Status.INCOMPLETE: "watch", Status.RUNNING: "going",
 }  # fmt: skip
 STATUS_ICONS = {
-    Status.OK: "check", Status.ERROR: "error", Status.CANCELLED: "close", Status.INTERRUPTED: "pause",
+    Status.OK: "check", Status.ERROR: "error", Status.CANCELLED: "close", Status.INTERRUPTED: "user",
     Status.INCOMPLETE: "warn", Status.RUNNING: "running",
 }  # fmt: skip
 
@@ -163,6 +163,8 @@ def _reply(trace: TraceSummary, clock: Clock) -> tuple[Markup, str]:
             return Markup("waits for a person"), "note"
         case Status.CANCELLED if not trace.answer:
             return Markup("stopped before it answered"), "note"
+    if trace.answer and trace.status is Status.CANCELLED:
+        return Markup('<span class="none">stopped after</span> {}').format(visible(trace.answer)), "answer"
     if trace.answer:
         return visible(trace.answer), "answer"
     return Markup("no answer in words"), "note"

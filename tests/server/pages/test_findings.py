@@ -38,11 +38,11 @@ def test_an_error_that_was_retried_says_what_it_cost() -> None:
     grown = tree(
         run("root"),
         run("first", "root", name="fx_rate", at=1, took=650, status=FAILED, kind=Kind.TOOL),
-        run("second", "root", name="fx_rate", at=700, took=90, kind=Kind.TOOL),
+        run("second", "root", name="fx_rate", at=701, took=90, kind=Kind.TOOL),
     )
     (finding,) = find_problems(a_summary(), grown)
     assert finding.title == "fx_rate failed once"
-    assert finding.detail == "second attempt worked, 650\u00a0ms lost"
+    assert finding.detail == "second attempt worked, 700\u00a0ms lost"
     assert finding.tone == "calm"
 
 
@@ -62,7 +62,38 @@ def test_a_trace_that_waits_for_a_person_says_where() -> None:
     waiting = Status.INTERRUPTED
     grown = tree(run("root", status=waiting), run("approve", "root", at=1, status=waiting))
     (finding,) = find_problems(a_summary(status=waiting), grown)
-    assert (finding.title, finding.run_id) == ("Waits for a person", "approve")
+    assert (finding.title, finding.run_id, finding.trace_id) == ("Waits for a person", "approve", "")
+    next_trace = a_summary(trace_id="f" * 32, question="Approved by l.dubois")
+    (finding,) = find_problems(a_summary(status=waiting), grown, resumed_by=next_trace)
+    assert (finding.title, finding.tone, finding.trace_id) == ("Waited for a person", "calm", "f" * 32)
+    assert finding.detail == "in approve; another trace of the session went on: Approved by l.dubois"
+
+
+def test_a_stopped_trace_says_how_far_the_answer_had_come() -> None:
+    cancelled = Status.CANCELLED
+    grown = tree(
+        run("root", status=cancelled),
+        run(
+            "llm", "root", kind=Kind.LLM, model="m-1", at=1, status=cancelled, timeline=a_stream(9, *[5] * 12)
+        ),
+        run("parse", "root", kind=Kind.PARSER, at=2, status=cancelled),
+    )
+    (finding,) = find_problems(a_summary(status=cancelled), grown)
+    assert (finding.title, finding.run_id) == ("Stopped from outside after 13 chunks", "llm")
+    assert finding.detail == "in m-1: its reader left, or its task was cancelled"
+    early = tree(run("root", status=cancelled))
+    assert find_problems(a_summary(), early)[0].title == "Stopped from outside before its end"
+
+
+def test_a_run_that_was_tried_in_vain_says_how_often_under_the_name_that_the_tree_shows() -> None:
+    grown = tree(
+        run("root", status=FAILED),
+        *(
+            run(f"try{n}", "root", name="extract", model="m-1", kind=Kind.LLM, at=n, status=FAILED)
+            for n in (1, 2, 3)
+        ),
+    )
+    assert find_problems(a_summary(), grown)[0].title == "m-1 failed after 3 attempts and ended the trace"
 
 
 def test_missing_usage_unfinished_runs_low_scores_and_clock_skew_are_said() -> None:

@@ -323,3 +323,16 @@ def test_deep_trees_say_their_level_in_place_of_more_indent(services: Services, 
     html = client.get(add(services, *runs)).text
     assert 'title="level 131">131<' in html
     assert "d13" not in re.findall(r'class="run (d\d+)', html)
+
+
+def test_a_trace_that_waited_leads_to_the_one_that_went_on(services: Services, client: FlaskClient) -> None:
+    session = {"name": "draft", "session_id": "s-1"}
+    waiting = a_run(status=Status.INTERRUPTED, started_at=BEGIN, duration_ms=100.0, **session)
+    later = a_run(started_at=BEGIN + timedelta(seconds=5), inputs="Approved", **session)
+    latest = a_run(started_at=BEGIN + timedelta(seconds=9), **session)
+    address = add(services, waiting)
+    assert "its session has not gone on yet" in client.get(address).text
+    add(services, later, latest)
+    html = client.get(address).text
+    assert f'href="/traces/{later.trace_id}"' in html
+    assert "another trace of the session went on: Approved" in html
