@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -21,8 +21,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from driftline.configuration import Configuration
 from driftline.errors import DeliveryError, RefusedError
-from driftline.exporters import FileExporter, HttpExporter, MemoryExporter, encoding, http
+from driftline.exporters import FileExporter, HttpExporter, MemoryExporter, connections, encoding, http
 from driftline.exporters.connections import proxy_for
 from driftline.records import Kind, Run, Status
 from driftline.testing import FaultyServer, Trouble, wait_until
@@ -406,10 +407,35 @@ def test_https_trusts_nobody_else(secure_server: FaultyServer) -> None:
         exporter.export(some_runs(1))
 
 
-def test_a_server_that_speaks_no_tls_is_reported(server: FaultyServer) -> None:
-    exporter = HttpExporter(server.url.replace("http:", "https:"), timeout_s=2, environ={})
-    with pytest.raises(DeliveryError, match="cannot reach https://"):
-        exporter.export(some_runs(1))
+def test_a_server_that_answers_without_tls_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def answer() -> None:
+            client, _ = listening.accept()
+            # The client hangs up with this answer unread to its end, which is a reset.
+            with client, suppress(ConnectionResetError):
+                client.recv(4_096)
+                client.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                client.recv(4_096)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with pytest.raises(DeliveryError, match=f"does not speak TLS: is it http://127.0.0.1:{port}"):
+            HttpExporter(f"https://127.0.0.1:{port}", environ={}).export(some_runs(1))
+        answering.join(10)
+
+
+def test_a_server_that_keeps_silent_in_the_tls_handshake_is_named_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Configuration().exit_timeout_s > connections.CONNECT_TIMEOUT_S
+    monkeypatch.setattr(connections, "CONNECT_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        exporter = HttpExporter(f"https://{address}", timeout_s=600, environ={})
+        with pytest.raises(DeliveryError, match=rf"no TLS handshake in 0\.2 s: is it http://{address}\?"):
+            exporter.export(some_runs(1))
 
 
 def test_a_file_gets_one_run_a_line(tmp_path: Path) -> None:

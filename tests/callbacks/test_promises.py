@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -306,6 +307,20 @@ def test_a_dead_server_is_one_line_for_a_whole_program() -> None:
     assert len(lines) == 2
     assert lines[0].startswith(f"cannot reach {url}: Connection refused; driftline keeps up to 10,000 runs")
     assert lines[1] == "driftline lost 100 runs that could not be delivered before the end"
+
+
+def test_the_end_of_the_program_says_that_a_server_speaks_no_tls() -> None:
+    body = """
+        from driftline.exporters import connections
+        connections.CONNECT_TIMEOUT_S = 0.3
+        offer(1, 3)
+    """
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        done = run_script(body, f"https://{address}", exit_timeout_s=3.0)
+    cause, loss = done.stderr.splitlines()
+    assert f"is it http://{address}?" in cause
+    assert "lost 3 runs" in loss
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

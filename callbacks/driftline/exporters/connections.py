@@ -13,8 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+CONNECT_TIMEOUT_S = 4.0
+"""For connecting, and for the TLS handshake: less than the end of a program waits, so that it says why."""
 _CHUNK = 256 * 1024
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
+"""What OpenSSL says of an answer that is no TLS at all."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class NoTlsError(OSError):
+    """Somebody is there, but does not answer in TLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,7 @@ def open_line(url: SplitResult, *, timeout_s: float, trust: Trust, environ: Mapp
     """Connect to the server of an address.
 
     Raises:
+        NoTlsError: it does not speak TLS, though the address says so.
         OSError: it cannot be reached, or is not trusted.
         http.client.HTTPException: the proxy speaks no HTTP.
     """
@@ -61,21 +70,28 @@ def open_line(url: SplitResult, *, timeout_s: float, trust: Trust, environ: Mapp
     proxy = proxy_for(url, environ)
     connection: http.client.HTTPConnection
     prefix, headers = "", dict[str, str]()
+    connect_s = min(timeout_s, CONNECT_TIMEOUT_S)
     near_host, near_port = (host, port) if proxy is None else (proxy.host, proxy.port)
     if secure:
         connection = http.client.HTTPSConnection(
-            near_host, near_port, timeout=timeout_s, context=trust.context()
+            near_host, near_port, timeout=connect_s, context=trust.context()
         )
     else:
-        connection = http.client.HTTPConnection(near_host, near_port, timeout=timeout_s)
+        connection = http.client.HTTPConnection(near_host, near_port, timeout=connect_s)
     if proxy is not None and secure:
         connection.set_tunnel(host, port, headers=dict(proxy.headers))
     elif proxy is not None:
         prefix, headers = f"http://{url.netloc}", dict(proxy.headers)
     try:
         connection.connect()
-    except BaseException:
+    except BaseException as error:
+        # With a socket the way there is open; only through a proxy more than the handshake may be missing.
+        shaking_hands = secure and proxy is None and connection.sock is not None
         connection.close()
+        if shaking_hands and isinstance(error, TimeoutError):
+            raise NoTlsError(f"no TLS handshake in {connect_s:g} s") from error
+        if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+            raise NoTlsError("it does not speak TLS") from error
         raise
     wrapped = DeadlineSocket(connection.sock, deadline)
     connection.sock = wrapped

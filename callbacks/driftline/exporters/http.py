@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from driftline.errors import DeliveryError, RefusedError
-from driftline.exporters.connections import Line, Trust, open_line
+from driftline.exporters.connections import Line, NoTlsError, Trust, open_line
 from driftline.exporters.encoding import encode_runs
 from driftline.records import Run
 from driftline.version import __version__
@@ -153,6 +153,10 @@ class HttpExporter:
                     # A server may hang up on a line that was idle; that says nothing about a new one.
                     self.close()
             return self._exchange(body, headers)
+        except NoTlsError as error:
+            raise DeliveryError(
+                f"cannot reach {self._url}: {error}: is it http://{self._parts.netloc}?"
+            ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             raise DeliveryError(f"cannot reach {self._url}: {_said(error)}") from error
