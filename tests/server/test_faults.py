@@ -82,6 +82,7 @@ def test_a_batch_for_which_there_is_no_room_is_to_be_sent_again(make_client: Mak
     assert answer.status_code == 429
     assert answer.headers["Retry-After"] == "3"
     error = answer.get_json()["error"]
+    assert error["field"] == "body"
     assert (error["problem"], error["remedy"]) == (
         "too much is waiting",
         "send the request again later; nothing of it was kept",

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any, NotRequired, TypedDict
 
-from flask import Response
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from driftline_server.doors import RefusedRequest
@@ -68,7 +68,8 @@ def refuse_for_store(error: StoreError) -> RefusedRequest:
     remedy = "send the request again later; nothing of it was kept"
     if isinstance(error, StoreBusyError):
         wait_s = max(1, math.ceil(error.retry_after_s))
-        return RefusedRequest(429, str(error), remedy=remedy, retry_after_s=wait_s)
+        field = "body" if request.method == "POST" else ""
+        return RefusedRequest(429, str(error), field=field, remedy=remedy, retry_after_s=wait_s)
     return RefusedRequest(503, "the store does not answer", remedy=remedy, retry_after_s=_STORE_BACK_S)
 
 

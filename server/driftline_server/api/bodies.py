@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ _CHUNK = 256 * 1024
 _MAX_WINDOW = 32 * 1024 * 1024
 _ENCODINGS = "gzip, zstd, identity"
 _WAIT_S = 1
+_UTF8 = "encode the body as UTF-8"
+_STRICT = "send strict JSON"
 
 
 class BodyReader:
@@ -73,6 +76,7 @@ class BodyReader:
                         429,
                         "too many batches are being stored at the moment",
                         remedy="send the batch again later; nothing of it was kept",
+                        field="body",
                         retry_after_s=_WAIT_S,
                     )
                 self._held += size
@@ -94,21 +98,48 @@ def parse_json(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise RefusedRequest(400, f"the body is not UTF-8: byte {error.start} cannot be read") from None
+        raise _unreadable(f"the body is not UTF-8: byte {error.start} cannot be read", _UTF8) from None
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise RefusedRequest(
-            400, f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        raise _unreadable(
+            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", _STRICT
+        ) from None
+    except _NoNumber as error:
+        raise _unreadable(
+            f"the body is not JSON: {error.name} is no number of JSON{_place_of(error.name, text)}",
+            "leave the field out, or send null",
         ) from None
     except RecursionError:
-        raise RefusedRequest(400, "the body is nested too deeply") from None
+        raise _unreadable("the body is nested too deeply", "send flatter values") from None
     except ValueError:
-        raise RefusedRequest(400, "the body is not JSON: a number in it has too many digits") from None
+        raise _unreadable(
+            "the body is not JSON: a number in it has too many digits", "send such a number as a string"
+        ) from None
+
+
+class _NoNumber(Exception):
+    """A word such as ``NaN``, which Python's parser would take for a number."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise RefusedRequest(400, f"the body is not JSON: {name} is no number of JSON; leave the field out")
+    raise _NoNumber(name)
+
+
+def _place_of(name: str, text: str) -> str:
+    """Where a word stands first outside the strings; the parser itself does not say."""
+    outside = re.compile(rf'"[^"\\]*+(?:\\.[^"\\]*+)*+"|({re.escape(name)})', re.DOTALL)
+    start = next(each.start() for each in outside.finditer(text) if each[1])
+    line = text.count("\n", 0, start) + 1
+    return f" at line {line}, column {start - text.rfind(chr(10), 0, start)}"
+
+
+def _unreadable(problem: str, remedy: str) -> RefusedRequest:
+    return RefusedRequest(400, problem, field="body", remedy=remedy)
 
 
 def _check_content_type(request: Request) -> None:

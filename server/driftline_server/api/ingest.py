@@ -82,7 +82,9 @@ def _add(expected: str) -> Response:
         try:
             batch = decode_batch(document)
         except WireError as error:
-            raise RefusedRequest(422, error.problem, field=error.field, remedy=_BATCH_SHAPE) from None
+            raise RefusedRequest(
+                422, error.problem, field=error.field or "body", remedy=_BATCH_SHAPE
+            ) from None
         return _store(batch)
 
 

@@ -38,8 +38,9 @@ def post(client: FlaskClient, body: bytes, encoding: str | None = None, **header
         (b"{", "the body is not JSON: Expecting property name"),
         (b'{"version":1,\n"runs":[}', "at line 2, column 9"),
         (b'{"version":1}x', "the body is not JSON: Extra data at line 1, column 14"),
-        (b'{"version": NaN}', "NaN is no number of JSON"),
-        (b'{"version": -Infinity}', "-Infinity is no number of JSON"),
+        (b'{"version": NaN}', "NaN is no number of JSON at line 1, column 13"),
+        (b'{"NaN": "\\"NaN",\n "version": NaN}', "NaN is no number of JSON at line 2, column 13"),
+        (b'{"version": -Infinity}', "-Infinity is no number of JSON at line 1, column 13"),
         (b'{"version": "\xff"}', "the body is not UTF-8: byte 13 cannot be read"),
         ('{"version": 1}'.encode("utf-16"), "the body is not UTF-8"),
         (b"[" * 100_000, "the body is nested too deeply"),
@@ -52,7 +53,17 @@ def test_what_is_not_strict_json_is_refused_with_its_place(
 ) -> None:
     answer = post(client, body)
     assert answer.status_code == 400
-    assert problem in answer.get_json()["error"]["problem"]
+    error = answer.get_json()["error"]
+    assert problem in error["problem"]
+    assert error["field"] == "body"
+    assert error["remedy"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"batch"'])
+def test_a_body_that_is_no_object_is_refused_as_a_whole(client: FlaskClient, body: bytes) -> None:
+    answer = post(client, body)
+    assert answer.status_code == 422
+    assert answer.get_json()["error"]["field"] == "body"
 
 
 @pytest.mark.parametrize("depth", [70, 900])
@@ -168,6 +179,7 @@ def test_bodies_that_are_worked_on_at_the_same_time_are_bounded(make_app: MakeAp
         with pytest.raises(RefusedRequest) as refused, reader.read_json(request(large)):
             raise AssertionError("two large bodies at once")
         assert refused.value.code == 429
+        assert refused.value.field == "body"
         assert ("Retry-After", "1") in refused.value.extra_headers
     finally:
         done.set()

@@ -123,7 +123,7 @@ def test_an_empty_batch_is_accepted(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("document", "field"),
     [
-        ([], ""),
+        ([], "body"),
         ({}, "version"),
         ({"version": "1", "runs": []}, "version"),
         ({"version": 2, "runs": []}, "version"),
@@ -138,7 +138,7 @@ def test_a_document_that_is_no_batch_is_refused_by_field(
     answer = send(client, document)
     assert answer.status_code == 422
     error = answer.get_json()["error"]
-    assert error.get("field", "") == field
+    assert error["field"] == field
     assert "a batch is" in error["remedy"]
 
 
