@@ -20,6 +20,11 @@ def find_first_day(services: Services, wanted: TraceFilter) -> datetime | None:
     return min((bucket.started_at for bucket in buckets), default=None)
 
 
+def began_before(services: Services, wanted: TraceFilter, moment: datetime) -> bool:
+    """Whether one of the wanted traces started before a moment."""
+    return bool(services.runs.find_traces(replace(wanted, since=None, until=moment), limit=1).traces)
+
+
 def measure_volume(
     services: Services, wanted: TraceFilter, *, since: datetime, until: datetime, width: timedelta
 ) -> tuple[VolumeBucket, ...]:

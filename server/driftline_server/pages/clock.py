@@ -53,6 +53,11 @@ class Clock:
             return f"{local:%H:%M:%S}"
         return f"{self._day(local, now)} {local:%H:%M}"
 
+    def span_text(self, since: datetime, until: datetime) -> str:
+        """``23 Nov 11:52 to 24 Nov 11:52``: always with its days; to the second within one minute."""
+        form = "%H:%M" if until - since >= timedelta(minutes=1) else "%H:%M:%S"
+        return f"{self.day(since)} {self.local(since):{form}} to {self.day(until)} {self.local(until):{form}}"
+
     def precise_text(self, at: datetime) -> str:
         """To the millisecond, always with its day."""
         local, now = self.local(at), self.local(self.now)

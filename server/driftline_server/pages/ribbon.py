@@ -26,6 +26,9 @@ _STEPS = (
 )
 MAX_BUCKETS = 170
 MAX_TICKS = 9
+_NEAR_THE_END = 0.92
+_LABEL_WIDTH = 0.05
+"""Of the ribbon, on a window of middle width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,9 @@ class Tick:
 
     at: str
     label: str
+    """Empty where it would stand in the way of the mark of the trace that the page is about."""
+    is_last: bool = False
+    """The label stands before its tick, since behind it there is no room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +107,9 @@ def draw_ribbon(
         since=since,
         until=until,
         bars=tuple(bars),
-        ticks=tuple(_ticks(since, until, clock)),
-        summary=(
-            f"{plural(traces, 'trace')}, {errors:,} failed, from {clock.text(since)} to {clock.text(until)}"
-        ),
-        here="" if here is None else f"{100 * ((here - since) / span):.2f}%",
+        ticks=tuple(_ticks(since, until, clock, here)),
+        summary=f"{plural(traces, 'trace')}, {errors:,} failed, from {clock.span_text(since, until)}",
+        here="" if here is None else _percent((here - since) / span),
     )
 
 
@@ -114,7 +118,7 @@ def _title(bucket: VolumeBucket, clock: Clock) -> str:
     return f"{clock.text(bucket.started_at)}: {plural(bucket.traces, 'trace')}{failed}"
 
 
-def _ticks(since: datetime, until: datetime, clock: Clock) -> Iterator[Tick]:
+def _ticks(since: datetime, until: datetime, clock: Clock, here: datetime | None) -> Iterator[Tick]:
     span = max(until - since, timedelta(seconds=1))
     step = next((each for each in _STEPS if span / each <= MAX_TICKS), _STEPS[-1])
     # Counted from the viewer's midnight in wall time, so that labels are round where the viewer lives.
@@ -124,8 +128,16 @@ def _ticks(since: datetime, until: datetime, clock: Clock) -> Iterator[Tick]:
         if at > until:
             return
         if at >= since:
-            yield Tick(at=f"{100 * ((at - since) / span):.2f}%", label=_label(at, step, clock))
+            place = (at - since) / span
+            is_last = place > _NEAR_THE_END
+            first, last = (place - _LABEL_WIDTH, place) if is_last else (place, place + _LABEL_WIDTH)
+            is_free = here is None or not first <= (here - since) / span <= last
+            yield Tick(at=_percent(place), label=_label(at, step, clock) if is_free else "", is_last=is_last)
         wall += step
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}%"
 
 
 def _label(at: datetime, step: timedelta, clock: Clock) -> str:

@@ -68,10 +68,23 @@ def test_labels_are_round_where_the_viewer_lives() -> None:
     ]
 
 
+def test_a_label_for_which_there_is_no_room_behind_its_tick_stands_before_it() -> None:
+    ticks = ribbon().ticks
+    assert [tick.label for tick in ticks if tick.is_last] == ["12:00"]
+    assert ticks[-1].at == "100.00%"
+
+
+def test_a_label_gives_way_to_the_mark_of_the_trace() -> None:
+    with_room = ribbon(here=UNTIL - timedelta(hours=4)).ticks
+    in_the_way = ribbon(here=UNTIL - timedelta(hours=4.8)).ticks
+    assert [tick.label for tick in with_room][-3:] == ["06:00", "09:00", "12:00"]
+    assert [tick.label for tick in in_the_way][-3:] == ["", "09:00", "12:00"]
+
+
 def test_the_summary_says_it_in_words() -> None:
     assert (
         ribbon(bucket(2, 1), bucket(1, 3, errors=2)).summary
-        == "4 traces, 2 failed, from 23 Nov 12:00 to 12:00:00"
+        == "4 traces, 2 failed, from 23 Nov 12:00 to 24 Nov 12:00"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from contracts.records import BEGIN, Clock, a_child, a_model_run, a_run, a_score, said
@@ -44,6 +44,25 @@ def test_without_any_trace_the_page_says_what_to_type_with_this_servers_address(
     assert 'DriftlineCallbackHandler(url="http://localhost")' in page
     assert f"{AUTO_VARIABLE}=1 DRIFTLINE_URL=http://localhost" in page
     assert "driftline demo" in page
+
+
+def test_without_any_trace_there_is_no_ribbon(client: FlaskClient) -> None:
+    assert 'class="ribbon' not in client.get("/traces").text
+
+
+def test_the_ribbon_leaves_out_the_long_time_before_the_first_trace(
+    services: Services, client: FlaskClient
+) -> None:
+    def beginning() -> str:
+        found = re.search('data-since="([^"]+)"', client.get("/traces").text)
+        assert found is not None
+        return found[1]
+
+    add(services, a_run(started_at=BEGIN - timedelta(minutes=5)))
+    narrow = beginning()
+    assert timedelta() <= BEGIN - timedelta(minutes=5) - datetime.fromisoformat(narrow) < timedelta(hours=1)
+    add(services, a_run(started_at=BEGIN - timedelta(days=3)))
+    assert datetime.fromisoformat(beginning()) < datetime.fromisoformat(narrow) - timedelta(hours=20)
 
 
 def test_a_row_says_what_was_asked_and_what_came_back(services: Services, read: Read) -> None:
