@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from driftline.records import Json, Kind, Run
+from driftline.records import Json, Run
 from driftline.wire import encode_run
 from driftline_server.pages.conversation import Call, write_call
 from driftline_server.pages.json_view import JsonView, view_json
@@ -31,16 +31,24 @@ class Field:
     call: Call | None = None
 
 
+def read_call(run: Run, *, whole: bool = False) -> tuple[Field, ...]:
+    """A tool's call as one would write it, and what it gave back, in words where it is a text."""
+    fields = []
+    if run.inputs is not None:
+        fields.append(Field(label="Call", raw="inputs", call=write_call(run.name, run.inputs, raw="inputs")))
+    if run.outputs is not None:
+        text, place = _answer_of(run.outputs)
+        fields.append(_field("Result", f"outputs{place}", run.outputs if text is None else text, whole))
+    return tuple(fields)
+
+
 def read_data(run: Run, *, whole: bool = False) -> tuple[Field, ...]:
     """What went in and what came out, then whatever else was recorded."""
-    fields: list[Field] = []
-    if run.kind is Kind.TOOL and run.inputs is not None:
-        fields.append(Field(label="Call", raw="inputs", call=write_call(run.name, run.inputs, raw="inputs")))
-    elif run.inputs is not None:
-        fields.append(_field("Input", "inputs", run.inputs, whole))
-    if run.outputs is not None:
-        label = "Result" if run.kind is Kind.TOOL else "Output"
-        fields.append(_field(label, "outputs", run.outputs, whole))
+    fields = [
+        _field(label, raw, value, whole)
+        for label, raw, value in (("Input", "inputs", run.inputs), ("Output", "outputs", run.outputs))
+        if value is not None
+    ]
     document = encode_run(run)
     fields += [_field(label, key, document[key], whole) for key, label in _RECORDED if key in document]
     return tuple(fields)
@@ -76,6 +84,15 @@ def _field(label: str, raw: str, value: Json, whole: bool) -> Field:
     if text is not None:
         return Field(label=label, raw=raw, said=quote_text(text, raw=raw + place, whole=whole))
     return Field(label=label, raw=raw, json=outline(value, whole=whole))
+
+
+def _answer_of(value: Json) -> tuple[str | None, str]:
+    """The text of the message that a framework wraps a tool's result in, and where it lies."""
+    if isinstance(value, dict) and (value.get("type") == "tool" or value.get("$type") == "ToolMessage"):
+        content = value.get("content")
+        if isinstance(content, str) and content:
+            return content, "/content"
+    return None, ""
 
 
 def _text_of(value: Json) -> tuple[str | None, str]:

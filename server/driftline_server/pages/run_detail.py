@@ -16,7 +16,7 @@ from driftline_server.pages.documents import Passage, read_documents
 from driftline_server.pages.formatting import Shown, offset, score
 from driftline_server.pages.json_view import JsonView
 from driftline_server.pages.quoting import visible
-from driftline_server.pages.run_data import Field, outline, read_data
+from driftline_server.pages.run_data import Field, outline, read_call, read_data
 from driftline_server.pages.run_facts import (
     Fact,
     cost_facts,
@@ -141,7 +141,9 @@ class RunPage:
             available.append(("conversation", "Conversation", None))
         if run.documents:
             available.append(("documents", "Documents", len(run.documents)))
-        available.append(("data", "Call" if run.kind is Kind.TOOL else "Data", None))
+        if self.call:
+            available.append(("call", "Call", None))
+        available.append(("data", "Data", None))
         if self.judgements:
             available.append(("scores", "Scores", len(self.judgements)))
         available += [("timing", "Timing", None), ("metadata", "Metadata", None)]
@@ -159,6 +161,10 @@ class RunPage:
     @property
     def passages(self) -> tuple[Passage, ...]:
         return read_documents(self.run.documents, whole=self.whole)
+
+    @cached_property
+    def call(self) -> tuple[Field, ...]:
+        return read_call(self.run, whole=self.whole) if self.run.kind is Kind.TOOL else ()
 
     @property
     def data(self) -> tuple[Field, ...]:

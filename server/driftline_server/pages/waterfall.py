@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from driftline.records import Kind, Status
-from driftline_server.pages.critical_path import critical_path
+from driftline_server.pages.critical_path import critical_path, stream_followers
 from driftline_server.pages.formatting import MINUS, axis_label, duration
 from driftline_server.pages.token_times import TokenTimes, columns, token_times
 from driftline_server.pages.tree import Node, RunTree
@@ -81,7 +81,10 @@ class Lane:
     """What is drawn in the row of one run."""
 
     look: str
-    """``bracket``, ``dashed``, ``solid``, ``stream``, ``waiting`` (for its first token) or ``none``."""
+    """How it is drawn: ``bracket``, ``dashed``, ``solid``, ``stream`` or ``none``.
+
+    Also ``outline``, which only follows a stream, and ``waiting`` for its first token.
+    """
     x: str = "0%"
     width: str = "0%"
     end: str = "0%"
@@ -118,7 +121,11 @@ def draw_waterfall(
     now_ms = 0.0 if tree.origin is None else (now - tree.origin) / timedelta(milliseconds=1)
     axis = _axis_of(tree.nodes, now_ms, is_running)
     critical = critical_path(tree)
-    lanes = tuple(_lane(node, axis, now_ms, node.run.id in critical) for node in rows)
+    following = stream_followers(tree)
+    lanes = tuple(
+        _lane(node, axis, now_ms, is_critical=node.run.id in critical, follows=node.run.id in following)
+        for node in rows
+    )
     now_at = _percent(axis.percent(now_ms)) if is_running else ""
     return Waterfall(axis=axis, lanes=lanes, now_at=now_at, minimap=_minimap(tree.nodes, axis, now_ms))
 
@@ -172,7 +179,7 @@ def _gridlines(start: float, end: float) -> tuple[Gridline, ...]:
     return tuple(lines)
 
 
-def _lane(node: Node, axis: Axis, now_ms: float, is_critical: bool) -> Lane:
+def _lane(node: Node, axis: Axis, now_ms: float, *, is_critical: bool, follows: bool) -> Lane:
     if node.start_ms is None:
         return Lane(look="none", state=node.run.status.value)
     start, end = node.start_ms, _end_ms(node, now_ms)
@@ -191,7 +198,7 @@ def _lane(node: Node, axis: Axis, now_ms: float, is_critical: bool) -> Lane:
         _stream(times, start, x, max(end, start), axis) if times is not None and right - x > 1.0 else None
     )
     return Lane(
-        look="stream" if stream is not None else _look(node),
+        look="stream" if stream is not None else "outline" if follows else _look(node),
         x=_percent(x),
         width=_percent(width),
         end=_percent(x + width),

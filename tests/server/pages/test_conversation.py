@@ -11,7 +11,7 @@ from driftline.records import Document, Kind, Message, Part, Run, ToolCall
 from driftline_server.pages.conversation import read_conversation, write_call
 from driftline_server.pages.documents import read_documents
 from driftline_server.pages.json_view import view_json
-from driftline_server.pages.run_data import read_data, read_raw
+from driftline_server.pages.run_data import read_call, read_data, read_raw
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
@@ -194,9 +194,21 @@ def test_a_text_or_the_only_text_of_an_object_is_read_as_words() -> None:
 
 
 def test_a_tool_shows_its_call_and_its_result() -> None:
-    call, result = read_data(a_run(kind=Kind.TOOL, name="fx", inputs={"on": "today"}, outputs={"rate": 1.08}))
+    call, result = read_call(a_run(kind=Kind.TOOL, name="fx", inputs={"on": "today"}, outputs={"rate": 1.08}))
     assert (call.label, result.label) == ("Call", "Result")
     assert call.call is not None
+
+
+def test_the_result_of_a_tool_is_read_as_words_and_its_envelope_stays_in_the_data() -> None:
+    envelope = {"$type": "ToolMessage", "type": "tool", "content": "first\nsecond", "status": "success"}
+    run = a_run(kind=Kind.TOOL, name="search", inputs={"query": "q"}, outputs=envelope)
+    _, result = read_call(run)
+    assert result.said is not None
+    assert (result.said.source, result.raw) == ("first\nsecond", "outputs/content")
+    assert read_raw(run, result.raw) == "first\nsecond"
+    _, output = read_data(run)
+    assert output.json is not None
+    assert "success" in output.json.html
 
 
 def test_any_part_of_a_run_can_be_read_as_it_was_recorded() -> None:

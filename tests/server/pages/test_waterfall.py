@@ -131,6 +131,20 @@ def test_the_critical_path_is_marked() -> None:
     assert [name for name, lane in drawn_lanes.items() if lane.is_critical] == ["root", "a"]
 
 
+def test_a_parser_that_only_follows_a_stream_is_an_outline_off_the_critical_path() -> None:
+    stream = a_stream(100, *[10.0] * 80)
+    drawn_lanes = lanes(
+        tree(
+            run("root", took=1010),
+            run("llm", "root", at=5, took=995, kind=Kind.LLM, timeline=stream),
+            run("parse", "root", at=8, took=1000, kind=Kind.PARSER),
+            run("after", "root", at=1003, took=5, kind=Kind.PARSER),
+        )
+    )
+    assert [name for name, lane in drawn_lanes.items() if lane.is_critical] == ["root", "llm", "after"]
+    assert [drawn_lanes[name].look for name in ("parse", "after")] == ["outline", "solid"]
+
+
 def test_a_skewed_run_stands_where_it_claims_and_is_marked() -> None:
     drawn_lanes = lanes(
         tree(run("root", at=0, took=1000), run("early", "root", at=-500, took=100, kind=Kind.TOOL))
