@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 from datetime import datetime
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 _WIDTH_OF_FILES = 1000
@@ -14,8 +16,27 @@ _KEPT = frozenset("\t\n")
 
 
 def console() -> Console:
-    """The console for results; where no terminal is, lines may be long."""
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
+    """The console for results; where neither a terminal nor COLUMNS bounds them, lines may be long."""
+    return Console(highlight=False, soft_wrap=True, width=bounded_width() or _WIDTH_OF_FILES)
+
+
+def bounded_width() -> int | None:
+    """The characters of a line, as COLUMNS or the terminal has them; ``None`` where nothing bounds it."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdigit() and int(asked):
+        return int(asked)
+    return Console().width if sys.stdout.isatty() else None
+
+
+def print_table(out: Console, table: Table) -> None:
+    """Print a table without the blanks that would fill its last column."""
+    with out.capture() as capture:
+        out.print(table, soft_wrap=False)
+    for line in capture.get().splitlines():
+        # Colours may end after the blanks.
+        text = Text.from_ansi(line)
+        text.rstrip()
+        out.print(text)
 
 
 def complain(problem: str, remedy: str = "") -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from driftline_server.cli.console import one_line, plain
-from driftline_server.pages.formatting import NARROW, Shown, duration, money, tokens
+from driftline_server.cli.figures import trace_cost, trace_first_token, trace_tokens, trace_took
 
 STATUS_STYLES = {
     "ok": "green",
@@ -22,10 +22,11 @@ STATUS_STYLES = {
     "running": "cyan",
 }
 _GAP = 2
-_ROOMY = 118
-"""From so many characters on all columns are shown."""
-_LEAST = 24
-"""Below so many characters a question is not worth showing."""
+_LEAST = 32
+"""Beside fewer characters of question and answer, those get lines of their own."""
+_LEAST_OF_NAME = 16
+_TAIL = 10
+"""So many digits tell traces apart, on the pages as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +43,57 @@ class Column:
 
 
 def trace_table(traces: Sequence[dict[str, Any]], *, width: int | None) -> Table:
-    """Two lines for each trace; ``width`` is the terminal's, ``None`` where nothing has to be cut."""
-    roomy = width is None or width >= _ROOMY
-    columns = [_STARTED, _TRACE, _TOOK, *((_FIRST_TOKEN, _TOKENS) if roomy else ()), _COST]
+    """The traces beside their questions, or above them where ``width`` is small; ``None`` cuts nothing."""
+    columns = [_STARTED, _TRACE, *_FIGURES]
     cells = [[column.cell(trace) for trace in traces] for column in columns]
-    table = Table(box=None, padding=(0, _GAP, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column.title, justify=column.justify, no_wrap=True)
     left = None
     if width is not None:
-        taken = sum(column.width(each) + _GAP for column, each in zip(columns, cells, strict=True))
-        left = width - taken - _GAP
-    if left is None or left >= _LEAST:
-        cells.append([_ASKED.cell(trace) for trace in traces])
-        table.add_column(_ASKED.title, no_wrap=True, overflow="ellipsis", max_width=left)
+        left = width - sum(column.width(each) + _GAP for column, each in zip(columns, cells, strict=True))
+        if left < _LEAST:
+            return _stacked(traces, width)
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column.title, justify=column.justify, no_wrap=True)
+    cells.append([_asked(trace) for trace in traces])
+    table.add_column("Question and answer", no_wrap=True, overflow="ellipsis", max_width=left)
     for row in zip(*cells, strict=True):
         table.add_row(*row)
     return table
 
 
-def said(shown: Shown) -> str:
-    """A figure for a terminal, whose fonts know no narrow spaces."""
-    return str(shown).replace(NARROW, " ")
+def _stacked(traces: Sequence[dict[str, Any]], width: int) -> Table:
+    """Three lines for each trace: its figures, its question, its answer; the last two are never left out."""
+    shown = {column.title: [column.cell(trace) for trace in traces] for column in _FIGURES}
+    widths = {column.title: column.width(shown[column.title]) for column in _FIGURES}
+    room = max(_LEAST_OF_NAME, width - _TAIL - _GAP)
+    titles = list(widths)
+    for least_missed in _FIRST_TO_GO:
+        if room - sum(widths[title] + _GAP for title in titles) >= _LEAST_OF_NAME:
+            break
+        titles.remove(least_missed)
+    for_name = room - sum(widths[title] + _GAP for title in titles)
+    names = [_name(trace) for trace in traces]
+    for_name = min(for_name, max(each.cell_len for each in names))
+
+    def line(name: Text, figures: Sequence[Text]) -> Text:
+        name.truncate(for_name, overflow="ellipsis", pad=True)
+        for title, figure in zip(titles, figures, strict=True):
+            name.append(" " * (_GAP + widths[title] - figure.cell_len)).append_text(figure)
+        return name
+
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column(_STARTED.title, no_wrap=True)
+    table.add_column(
+        line(Text("Trace"), [Text(title) for title in titles]),
+        no_wrap=True,
+        overflow="ellipsis",
+        max_width=room,
+    )
+    for index, trace in enumerate(traces):
+        beside = _started(trace).append(f"\n{one_line(trace['trace_id'])[-_TAIL:]}", "dim")
+        figures = line(names[index], [shown[title][index] for title in titles])
+        table.add_row(beside, Text("\n").join([figures, *_asked(trace).split()]))
+    return table
 
 
 def _started(trace: dict[str, Any]) -> Text:
@@ -71,13 +101,13 @@ def _started(trace: dict[str, Any]) -> Text:
     return Text.assemble(f"{started:%H:%M:%S}\n", (f"{started:%Y-%m-%d}", "dim"))
 
 
-def _trace(trace: dict[str, Any]) -> Text:
+def _name(trace: dict[str, Any]) -> Text:
     status = trace["status"]
-    style = STATUS_STYLES.get(status, "")
-    trace_id = one_line(trace["trace_id"])
-    return Text.assemble(
-        plain(trace["name"], "bold"), " ", (one_line(status), style), "\n", (trace_id, "dim")
-    )
+    return Text.assemble(plain(trace["name"], "bold"), " ", (one_line(status), STATUS_STYLES.get(status, "")))
+
+
+def _trace(trace: dict[str, Any]) -> Text:
+    return Text.assemble(_name(trace), "\n", (one_line(trace["trace_id"]), "dim"))
 
 
 def _asked(trace: dict[str, Any]) -> Text:
@@ -86,27 +116,17 @@ def _asked(trace: dict[str, Any]) -> Text:
     return Text.assemble(plain(trace["question"]), "\n", ("→ ", "dim"), came_back)
 
 
-def _cost(trace: dict[str, Any]) -> Text:
-    cost = trace["cost"]
-    return Text(said(money(cost["total_micro_usd"], missing="unknown" if cost["unknown"] else "none")))
-
-
-def _took(trace: dict[str, Any]) -> Text:
-    return Text(said(duration(trace["duration_ms"], missing="running")))
-
-
-def _first_token(trace: dict[str, Any]) -> Text:
-    return Text(said(duration(trace["first_token_ms"], missing="none")))
-
-
-def _tokens(trace: dict[str, Any]) -> Text:
-    return Text(said(tokens(trace["tokens"]["total"], missing="none")))
+def _figure(title: str, figure: Callable[[dict[str, Any]], str]) -> Column:
+    return Column(title, lambda trace: Text(figure(trace)), "right")
 
 
 _STARTED = Column("Started", _started)
 _TRACE = Column("Trace", _trace)
-_TOOK = Column("Took", _took, "right")
-_FIRST_TOKEN = Column("First token", _first_token, "right")
-_TOKENS = Column("Tokens", _tokens, "right")
-_COST = Column("Cost", _cost, "right")
-_ASKED = Column("Question and answer", _asked)
+_FIGURES = (
+    _figure("Took", trace_took),
+    _figure("First token", trace_first_token),
+    _figure("Tokens", trace_tokens),
+    _figure("Cost", trace_cost),
+)
+_FIRST_TO_GO = ("First token", "Tokens", "Cost", "Took")
+"""Which figures a small window does without, one after the other."""

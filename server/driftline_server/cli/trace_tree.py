@@ -11,9 +11,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driftline_server.cli.console import local_time, one_line, plain, safe
-from driftline_server.cli.trace_list import STATUS_STYLES, said
-from driftline_server.pages.formatting import duration, money, tokens
+from driftline_server.cli.console import local_time, one_line, plain, print_table, safe
+from driftline_server.cli.figures import (
+    run_figures,
+    said,
+    trace_cost,
+    trace_first_token,
+    trace_tokens,
+    trace_took,
+)
+from driftline_server.cli.trace_list import STATUS_STYLES
+from driftline_server.pages.formatting import duration
 
 _BAR = 28
 _DEEPEST = 12
@@ -47,7 +55,7 @@ def print_trace(out: Console, trace: dict[str, Any]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for each in placed[:_MOST_RUNS]:
         table.add_row(*_cells(each, axis))
-    out.print(table, soft_wrap=False)
+    print_table(out, table)
     if len(placed) > _MOST_RUNS:
         out.print(f"and {len(placed) - _MOST_RUNS:,} more runs; --json gives them all", style="dim")
     for run in failures_of(trace["runs"]):
@@ -140,10 +148,10 @@ def _print_facts(out: Console, summary: dict[str, Any]) -> None:
     )
     facts = {
         "started": local_time(summary["started_at"]),
-        "took": said(duration(summary["duration_ms"], missing="still running")),
-        "first token": said(duration(summary["first_token_ms"], missing="none")),
-        "tokens": said(tokens(summary["tokens"]["total"])),
-        "cost": said(money(summary["cost"]["total_micro_usd"])),
+        "took": trace_took(summary),
+        "first token": trace_first_token(summary),
+        "tokens": trace_tokens(summary),
+        "cost": trace_cost(summary),
         "user": summary["user_id"],
         "session": summary["session_id"],
         "release": summary["release"],
@@ -170,15 +178,10 @@ def _cells(placed: Placed, axis: Axis) -> list[Text]:
         name.append(f" {one_line(status)}", STATUS_STYLES.get(status, ""))
     if placed.orphan:
         name.append(" its parent is missing", "yellow")
-    timeline, usage, cost = run["timeline"] or {}, run["usage"] or {}, run["cost"] or {}
-    counts = [usage[key] for key in ("input_tokens", "output_tokens") if usage.get(key) is not None]
     return [
         name,
         Text(axis.bar(run), STATUS_STYLES["error"] if status == "error" else _KIND_STYLES.get(kind, "dim")),
-        Text(said(duration(run["duration_ms"], missing="running" if status == "running" else "unknown"))),
-        Text(said(duration(timeline["ttft_ms"])) if timeline.get("ttft_ms") is not None else ""),
-        Text(said(tokens(sum(counts))) if counts else ""),
-        Text(said(money(cost["total_micro_usd"])) if cost else "unknown" if counts else ""),
+        *map(Text, run_figures(run)),
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from driftline.records import Status
-from driftline_server.cli.console import console, note
+from driftline_server.cli.console import bounded_width, console, note, print_table
 from driftline_server.cli.doors import UrlOption, opened_traces
 from driftline_server.cli.root import CONTEXT
 
@@ -108,8 +108,7 @@ def list_traces(
             else "no traces yet: send one with DRIFTLINE_AUTO=1, or see README"
         )
         return
-    out = console()
-    out.print(trace_table(found, width=out.width if out.is_terminal else None), soft_wrap=False)
+    print_table(console(), trace_table(found, width=bounded_width()))
 
 
 @command.command("show")
