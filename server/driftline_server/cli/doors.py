@@ -21,6 +21,12 @@ _TIMEOUT_S = 30.0
 _TRIES = 5
 _MOST_PATIENCE_S = 10.0
 _PAGE = 200
+_ID_DIGITS = 32
+_LEAST_DIGITS = 4
+_SEARCHED = 10_000
+"""A part of an id is looked for among so many traces, from the newest on."""
+_MOST_TOLD = 10
+_REMEDY = "driftline traces list shows them"
 
 
 class _Option(TypedDict):
@@ -75,7 +81,7 @@ class HttpDoor:
         except (OSError, HTTPException) as error:
             reason = getattr(error, "strerror", None) or error
             raise DriftlineError(
-                f"no answer from {self._url} ({reason}): start it with driftline serve, "
+                f"nothing answers at {self._url} ({reason}): start it with driftline serve, "
                 "or name another with --url"
             ) from error
         finally:
@@ -114,12 +120,40 @@ class Traces:
             asked["cursor"] = page["next"]
 
     def get(self, trace_id: str) -> dict[str, Any]:
-        """A whole trace.
+        """A whole trace; a part of its id will do where no other trace has it.
 
         Raises:
-            DriftlineError: there is none.
+            DriftlineError: there is none, or more than one.
         """
-        return self._require("GET", f"/api/v1/traces/{checked_id(trace_id)}")
+        whole_id = self.resolve(trace_id)
+        status, _, answer = self._door.ask("GET", f"/api/v1/traces/{whole_id}")
+        if status == 404:
+            raise DriftlineError(f"there is no trace {whole_id}: {_REMEDY}")
+        return _required(status, answer)
+
+    def resolve(self, trace_id: str) -> str:
+        """The whole id of a trace of which the first or the last digits are given.
+
+        Raises:
+            DriftlineError: no trace has them, or several.
+        """
+        part = checked_part(trace_id)
+        if len(part) == _ID_DIGITS:
+            return part
+        newest = self.find({}, limit=_SEARCHED)
+        found = [
+            trace
+            for trace in newest
+            if trace["trace_id"].startswith(part) or trace["trace_id"].endswith(part)
+        ]
+        if not found:
+            raise DriftlineError(f"there is no trace {part} among the newest {_SEARCHED:,}: {_REMEDY}")
+        if len(found) > 1:
+            lines = [f"  {trace['trace_id']}  {trace['name']}" for trace in found[:_MOST_TOLD]]
+            if len(found) > _MOST_TOLD:
+                lines.append(f"  and {len(found) - _MOST_TOLD:,} more")
+            raise DriftlineError("\n".join([f"{len(found):,} traces have {part}, give more digits:", *lines]))
+        return str(found[0]["trace_id"])
 
     def add(self, runs: list[Any]) -> tuple[int, dict[str, Any]]:
         """Send a batch of runs; a busy server is asked again. Gives the status and the answer."""
@@ -135,16 +169,17 @@ class Traces:
 
     def _require(self, method: str, path: str) -> dict[str, Any]:
         status, _, answer = self._door.ask(method, path)
-        if status != 200 or not isinstance(answer, dict):
-            raise DriftlineError(_problem_of(status, answer))
-        return answer
+        return _required(status, answer)
 
 
 @contextmanager
 def opened_traces(
     *, url: str, api_key: str | None, data: Path | None, read_only: bool = True
 ) -> Iterator[Traces]:
-    """Reach the traces over HTTP, or in a data folder where one is named, which ``read_only`` leaves as it is."""
+    """Reach the traces over HTTP, or in a data folder where one is named.
+
+    With ``read_only`` nothing in the folder is made or changed.
+    """
     if data is None:
         yield Traces(HttpDoor(url, api_key))
         return
@@ -160,12 +195,18 @@ def opened_traces(
         yield Traces(FolderDoor(app.test_client()))
 
 
-def checked_id(trace_id: str) -> str:
-    """The id in the spelling of the store; UUIDs with hyphens are welcome too."""
+def checked_part(trace_id: str) -> str:
+    """An id or a part of one in the spelling of the store; UUIDs with hyphens are welcome too."""
     plain = trace_id.strip().replace("-", "").lower()
-    if len(plain) != 32 or not all(each in "0123456789abcdef" for each in plain):
-        raise click.UsageError(f"{trace_id!r} is no id of a trace; driftline traces list shows them")
+    if not _LEAST_DIGITS <= len(plain) <= _ID_DIGITS or not all(each in "0123456789abcdef" for each in plain):
+        raise click.UsageError(f"{trace_id!r} is no id of a trace; {_REMEDY}")
     return plain
+
+
+def _required(status: int, answer: Any) -> dict[str, Any]:
+    if status != 200 or not isinstance(answer, dict):
+        raise DriftlineError(_problem_of(status, answer))
+    return answer
 
 
 def _read(body: bytes, url: str) -> Any:

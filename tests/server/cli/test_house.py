@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from driftline_server.operations import access
+from driftline_server.serving import running
 from driftline_server.settings import Settings, list_settings
 from driftline_server.storage.queries import Role
 from driftline_server.wiring import opened_services
@@ -132,17 +135,39 @@ def test_a_price_is_set_and_listed_in_usd(cli: Cli, data: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_pages_are_opened_at_a_trace(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def url(data: Path) -> Iterator[str]:
+    """A server that listens."""
+    with running(Settings(data=data, port=0, worker=False)) as server:
+        yield server.url
+
+
+def test_the_pages_are_opened_at_a_trace(cli: Cli, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
-    result = cli("open", "0" * 32, "--url", "http://traces.example:8080/")
-    assert result.out.strip() == f"http://traces.example:8080/traces/{'0' * 32}"
+    result = cli("open", "0" * 32, "--url", f"{url}/")
+    assert result.out.strip() == f"{url}/traces/{'0' * 32}"
     assert opened == [result.out.strip()]
 
 
-def test_without_a_browser_the_address_is_still_printed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_browser_the_address_is_still_printed(
+    cli: Cli, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("webbrowser.open", lambda url: False)
-    result = cli("open")
+    result = cli("open", "--url", url)
     assert result.code == 1
-    assert result.out == "http://127.0.0.1:8321/traces\n"
+    assert result.out == f"{url}/traces\n"
     assert "found no browser" in result.err
+
+
+def test_no_browser_is_opened_where_nothing_answers(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        result = cli("open", "--url", address)
+    assert (result.code, result.out, opened) == (1, "", [])
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"driftline: nothing answers at {address} ")
+    assert "start it with driftline serve" in line

@@ -104,6 +104,58 @@ def test_an_empty_store_says_how_to_fill_it(cli: Cli, data: Path) -> None:
     assert result.err == "no traces yet: send one with DRIFTLINE_AUTO=1, or see README\n"
 
 
+LONG = "When does the facility of the group mature, and who tells us so in the end, after all?"
+
+
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [
+        (160, ["Started", "Trace", "Took", "First token", "Tokens", "Cost", "Question and answer"]),
+        (80, ["Started", "Trace", "Took", "First token", "Tokens", "Cost"]),
+        (56, ["Started", "Trace", "Took", "Tokens", "Cost"]),
+        (30, ["Started", "Trace"]),
+    ],
+)
+def test_a_list_fits_its_window_and_keeps_question_and_answer(
+    cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch, columns: int, titles: list[str]
+) -> None:
+    store(data, [a_run(name="ask_" * 12, inputs={"question": LONG}, outputs="Not yet known. " * 9)])
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = cli("traces", "list", "--data", data).out.splitlines()
+    assert re.split(r"  +", lines[0]) == titles
+    assert max(map(len, lines)) <= columns
+    assert "When does the" in "".join(lines)
+    assert "→ Not yet" in "".join(lines)
+
+
+def test_a_list_in_a_pipe_is_neither_cut_nor_filled_with_blanks(
+    cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    store(data, [a_run(inputs={"question": LONG}, outputs="Yes.")])
+    lines = cli("traces", "list", "--data", data).out.splitlines()
+    assert lines[1].endswith(LONG)
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_what_is_missing_is_the_same_word_in_list_and_tree(cli: Cli, data: Path) -> None:
+    root = a_run(name="root", duration_ms=5.0)
+    going = a_run(name="going", status=Status.RUNNING, duration_ms=None)
+    store(data, [root, a_child(root, name="ask", kind=Kind.LLM, duration_ms=4.0), going, a_run(name="plain")])
+    listed = cli("traces", "list", "--data", data).out.splitlines()
+    shown = cli("traces", "show", root.trace_id, "--data", data).out
+
+    def words(name: str, lines: list[str]) -> list[str]:
+        (line,) = (line for line in lines if name in line.split()[:2])
+        return re.split(r"  +", line.strip())
+
+    assert words("root", listed)[3:6] == ["none", "not reported", "unknown"]
+    assert words("going", listed)[2:6] == ["running", "not yet", "not yet", "not yet"]
+    assert words("plain", listed)[3:6] == ["none", "none", "none"]
+    assert "first token none  tokens not reported  cost unknown" in shown
+    assert words("ask", shown.splitlines())[-3:] == ["none", "not reported", "unknown"]
+
+
 @pytest.mark.parametrize("verb", [("list",), ("show", "f" * 32), ("export",)])
 def test_reading_makes_no_database(cli: Cli, data: Path, verb: tuple[str, ...]) -> None:
     data.mkdir()
@@ -295,4 +347,19 @@ def test_a_server_that_is_away_is_one_line_with_the_remedy(cli: Cli) -> None:
 def test_a_trace_that_is_not_there_is_said(cli: Cli, data: Path, runs: list[Run]) -> None:
     result = cli("traces", "show", "f" * 32, "--data", data)
     assert result.code == 1
-    assert "there is no trace" in result.err
+    assert result.err == f"driftline: there is no trace {'f' * 32}: driftline traces list shows them\n"
+
+
+def test_a_trace_is_found_by_its_first_or_last_digits(cli: Cli, data: Path) -> None:
+    one, other, twin = ("0123456789" + "a" * 22, "0123456780" + "b" * 22, "f" * 22 + "0" + "b" * 9)
+    store(data, [a_run(id=each, trace_id=each, name=f"n{each[0]}") for each in (one, other, twin)])
+    for part in ("0123456789", "A" * 10, f"{one[:8]}-{one[8:]}"):
+        found = json.loads(cli("traces", "show", part, "--json", "--data", data).out)
+        assert found["trace_id"] == one
+    several = cli("traces", "show", "01234567", "--data", data)
+    assert several.code == 1
+    assert several.err.startswith("driftline: 2 traces have 01234567, give more digits:\n")
+    assert sorted(line.split()[0] for line in several.err.splitlines()[1:]) == sorted([one, other])
+    nobody = cli("traces", "show", "dddddddd", "--data", data)
+    assert nobody.code == 1
+    assert "driftline traces list shows them" in nobody.err
