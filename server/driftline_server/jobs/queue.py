@@ -46,7 +46,10 @@ def open_queue(settings: Settings) -> Huey:
     path = url.removeprefix(_SQLITE)
     if path in (url, "", ":memory:"):
         return MemoryHuey(**common)
-    return SqliteHuey(filename=str(Path(path).with_suffix(".jobs.db")), cache_mb=1, fsync=False, **common)
+    beside = Path(path).with_suffix(".jobs.db")
+    # As the traces that it lies beside, it is for its owner only; SQLite's further files take its mode.
+    beside.touch(mode=0o600)
+    return SqliteHuey(filename=str(beside), cache_mb=1, fsync=False, **common)
 
 
 def _dsn_of(url: str) -> str:

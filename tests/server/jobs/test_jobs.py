@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -48,6 +49,15 @@ def named(name: str) -> Job:
 
 def run_job(services: Services, name: str) -> str:
     return named(name).run(JobContext(services=services))
+
+
+def test_the_queue_beside_the_traces_is_for_its_owner_only_as_well(tmp_path: Path) -> None:
+    with opened_services(Settings(data=tmp_path / "data")) as services:
+        worker = start_worker(services, [])
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
+        worker.stop()
+    assert "driftline.jobs.db" in modes
+    assert set(modes.values()) == {0o600}
 
 
 def test_a_run_whose_end_never_came_is_closed_once(services: Services, clock: Clock) -> None:
