@@ -27,7 +27,7 @@ from driftline.records import (
     Usage,
 )
 from driftline.timing import Mark, timeline_of
-from driftline.wire import MAX_NAME
+from driftline.wire import MAX_NAME, NAME_LIMITS
 
 MAX_STACK = 64 * 1024
 MAX_MESSAGE = 10_000
@@ -264,13 +264,13 @@ def _values_of(fields: Mapping[str, Any], facts: Iterable[Facts]) -> dict[str, A
 def _run_of(values: dict[str, Any]) -> Run:
     for name in _NAMES:
         if values.get(name) is not None:
-            values[name] = _name(values[name])
+            values[name] = _name(values[name], NAME_LIMITS[name])
     return Run(**values)
 
 
-def _name(text: str) -> str:
+def _name(text: str, limit: int = MAX_NAME) -> str:
     """As long as a name may be: a server refuses the whole run for a longer one."""
-    return clean_text(text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 1]}…")
+    return clean_text(text if len(text) <= limit else f"{text[: limit - 1]}…")
 
 
 def _answer_so_far(texts: Iterable[str]) -> Message:

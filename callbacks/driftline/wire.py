@@ -7,7 +7,7 @@ empty is left out; moments are ISO 8601 in UTC; what this version does not know 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -17,14 +17,21 @@ from driftline.merging import worked_out
 from driftline.records import Run, Score, Status
 
 WIRE_VERSION = 1
+MAX_PROJECT = 200
+"""Characters of a project's name: people pick it from lists."""
 MAX_NAME = 1_000
-"""Characters of any name, id, tag or label that is not payload."""
+"""Characters of any other name, id, tag or label that is not payload."""
 MAX_DURATION_MS = 1030 * 366 * 86_400_000
 """From the first to the last moment that the wire can say, 1970 to 2999."""
-BOUNDED_NAMES = (
-    "project", "name", "model_requested", "model_answered", "provider", "user_id", "session_id", "feature",
-    "endpoint_class", "release", "environment", "index_version",
-)  # fmt: skip
+NAME_LIMITS: Mapping[str, int] = {
+    "project": MAX_PROJECT,
+    **dict.fromkeys(
+        ("name", "model_requested", "model_answered", "provider", "user_id", "session_id", "feature",
+         "endpoint_class", "release", "environment", "index_version"),
+        MAX_NAME,
+    ),
+}  # fmt: skip
+"""How many characters a field of ``Run`` may have that is a name."""
 _HEX_ID = re.compile("[0-9a-f]{32}")
 _UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE)
 Decoded = TypeVar("Decoded", Run, Score)
@@ -116,10 +123,10 @@ def decode_run(document: Any, path: str = "") -> Run:
         changes["parent_id"] = _checked_id(run.parent_id, f"{at}parent_id")
         if changes["parent_id"] == changes["id"]:
             raise WireError(f"{at}parent_id", "is the run itself")
-    for name in BOUNDED_NAMES:
+    for name, limit in NAME_LIMITS.items():
         value = getattr(run, name)
-        if value is not None and len(value) > MAX_NAME:
-            raise WireError(f"{at}{name}", f"has {len(value):,} characters; {MAX_NAME:,} are allowed")
+        if value is not None and len(value) > limit:
+            raise WireError(f"{at}{name}", f"has {len(value):,} characters; {limit:,} are allowed")
     for index, tag in enumerate(run.tags):
         if len(tag) > MAX_NAME:
             raise WireError(f"{at}tags[{index}]", f"has {len(tag):,} characters; {MAX_NAME:,} are allowed")

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 from driftline import records
 from driftline.codec import MAX_INT, FieldPlan, is_json, optional_inner, plan_of
 from driftline.records import Run, Score
-from driftline.wire import BOUNDED_NAMES, MAX_DURATION_MS, MAX_NAME, WIRE_VERSION
+from driftline.wire import MAX_DURATION_MS, MAX_NAME, NAME_LIMITS, WIRE_VERSION
 
 Schema = dict[str, Any]
 
@@ -33,7 +33,7 @@ _NAME: Schema = {"maxLength": MAX_NAME}
 _RULES: dict[type, dict[str, Schema]] = {
     Run: {
         **dict.fromkeys(("id", "trace_id", "parent_id"), _ID),
-        **dict.fromkeys(BOUNDED_NAMES, _NAME),
+        **{name: {"maxLength": limit} for name, limit in NAME_LIMITS.items()},
         "tags": {"items": {"type": "string", **_NAME}},
         "duration_ms": {"minimum": 0, "maximum": MAX_DURATION_MS},
         "sampling_weight": {"minimum": 1},

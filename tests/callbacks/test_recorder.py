@@ -9,12 +9,13 @@ import weakref
 from typing import Any
 
 import pytest
-from contracts.recorded import STARTED_AT, Recorded
+from contracts.recorded import STARTED_AT, Outbox, Recorded
 
 from driftline.open_runs import MAX_STACK
 from driftline.recorder import NOT_ENDED, Recorder, RecorderLimits
 from driftline.records import Channel, Kind, Message, Part, RunError, Status, Usage
 from driftline.testing import wait_until
+from driftline.wire import decode_run, encode_run
 
 
 @pytest.fixture
@@ -423,6 +424,15 @@ def test_a_name_that_is_too_long_for_a_server_is_cut(recorded: Recorded) -> None
     run = recorded.only()
     assert (run.name, run.tags) == ("x" * 999 + "…", ("y" * 999 + "…",))
     assert run.model_requested == "z" * 999 + "…"
+
+
+def test_a_project_that_is_too_long_for_a_server_is_cut() -> None:
+    outbox = Outbox()
+    recorder = Recorder(outbox, project="p" * 300, tended=False)
+    recorder.start(1, at_ns=0, kind=Kind.CHAIN, name="x")
+    recorder.finish(1, at_ns=1)
+    run = outbox.sealed[0].to_run()
+    assert decode_run(encode_run(run)).project == "p" * 199 + "…"
 
 
 def test_text_that_no_utf8_can_hold_is_mended(recorded: Recorded) -> None:

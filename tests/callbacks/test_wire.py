@@ -13,11 +13,14 @@ import pytest
 from contracts.strategies import merged_runs, runs, scores
 from hypothesis import given
 
+from driftline.configuration import MAX_NAME as MAX_CONFIGURED
+from driftline.configuration import read_configuration
 from driftline.errors import WireError, WireVersionError
 from driftline.records import Kind, Message, Part, Run, Score, Stall, Status, ToolCall
 from driftline.wire import (
     MAX_DURATION_MS,
     MAX_NAME,
+    MAX_PROJECT,
     WIRE_VERSION,
     decode_batch,
     decode_run,
@@ -239,11 +242,21 @@ class TestIds:
 
 
 class TestLimits:
-    @pytest.mark.parametrize("field", ["project", "name", "user_id", "session_id", "model_answered"])
+    @pytest.mark.parametrize("field", ["name", "user_id", "session_id", "model_answered"])
     def test_a_name_has_at_most_a_thousand_characters(self, field: str) -> None:
         assert getattr(decode_run(a_document(**{field: "é" * MAX_NAME})), field)
         error = refusal_of(a_document(**{field: "é" * (MAX_NAME + 1)}))
         assert (error.field, error.problem) == (field, "has 1,001 characters; 1,000 are allowed")
+
+    def test_the_name_of_a_project_has_at_most_two_hundred_characters(self) -> None:
+        assert decode_run(a_document(project="é" * MAX_PROJECT)).project == "é" * 200
+        with pytest.raises(WireError) as refused:
+            decode_run(a_document(project="x" * 300), "runs[3]")
+        assert str(refused.value) == "runs[3].project: has 300 characters; 200 are allowed"
+
+    def test_a_program_may_be_configured_with_every_project_that_the_wire_takes(self) -> None:
+        assert read_configuration({}, project="x" * MAX_PROJECT).project == "x" * MAX_PROJECT
+        assert MAX_CONFIGURED == MAX_PROJECT
 
     def test_a_tag_that_is_too_long_is_named_by_its_place(self) -> None:
         assert refusal_of(a_document(tags=["ok", "x" * 1001])).field == "tags[1]"

@@ -128,10 +128,10 @@ def test_the_schema_knows_an_id_as_the_decoder_does(value: Any) -> None:
     assert is_valid({"id": value, "trace_id": ID}) == is_readable({"id": value, "trace_id": ID})
 
 
-@pytest.mark.parametrize("field", ["name", "user_id"])
-def test_the_schema_knows_the_limits_of_names(field: str) -> None:
-    assert is_valid({"id": ID, "trace_id": ID, field: "x" * 1000})
-    assert not is_valid({"id": ID, "trace_id": ID, field: "x" * 1001})
+@pytest.mark.parametrize(("field", "limit"), [("name", 1000), ("user_id", 1000), ("project", 200)])
+def test_the_schema_knows_the_limits_of_names(field: str, limit: int) -> None:
+    assert is_valid({"id": ID, "trace_id": ID, field: "x" * limit})
+    assert not is_valid({"id": ID, "trace_id": ID, field: "x" * (limit + 1)})
 
 
 @pytest.mark.parametrize(
