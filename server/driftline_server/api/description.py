@@ -16,13 +16,14 @@ from driftline_server.api.ingest import IngestedDocument
 from driftline_server.api.schemas import Schema, Schemas
 
 DESCRIBED = "driftline_endpoints"
-_ALWAYS = (400, 401, 403, 421, 422, 500, 503)
-"""Errors that every address may answer with: a wrong host, site, key or parameter, a fault of ours."""
+_ALWAYS = (400, 401, 403, 405, 421, 422, 500, 503)
+"""Errors that every address may answer with: a wrong host, site, key, method, parameter, a fault of ours."""
 _MEANINGS = {
     400: "The request is malformed.",
     401: "The server asks for an API key or a login.",
     403: "The sender may not do this.",
     404: "There is nothing under this id.",
+    405: "The address does not take this method; Allow says which it takes.",
     413: "The request is too large.",
     415: "The content type or encoding is not known here.",
     421: "The server is not called so.",
@@ -77,8 +78,10 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> Schema:
         "responses": {"200": _response("As asked.", schemas.of(endpoint.answer))},
     }
     error = schemas.of(ErrorAnswer)
-    for status in sorted({*_ALWAYS, *endpoint.statuses}):
+    for status in sorted({*_ALWAYS, *endpoint.statuses}.difference(endpoint.never)):
         operation["responses"][str(status)] = _response(_MEANINGS[status], error)
+    if 401 in endpoint.never:
+        operation["security"] = []
     if endpoint.takes:
         operation["requestBody"] = {
             "required": True,

@@ -34,6 +34,8 @@ class Endpoint:
     """The array that the body must hold, ``runs`` or ``scores``; empty where there is no body."""
     statuses: tuple[int, ...] = ()
     """Errors of its own, beside those that every address of the API may answer with."""
+    never: tuple[int, ...] = ()
+    """Of those that every address may answer with, what cannot come from here."""
 
 
 def register(blueprint: Blueprint, endpoints: tuple[Endpoint, ...]) -> None:

@@ -37,6 +37,7 @@ ENDPOINTS = (
         about="Whether the process lives.",
         view=show_health,
         answer=HealthDocument,
+        never=(401, 503),
     ),
     Endpoint(
         method="GET",
@@ -45,5 +46,6 @@ ENDPOINTS = (
         about="Whether the store answers.",
         view=show_readiness,
         answer=HealthDocument,
+        never=(401,),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -36,6 +37,12 @@ def check(description: Any, method: str, path: str, answer: Any) -> None:
     )
     registry: Any = Registry().with_resource("urn:api", resource)
     Draft202012Validator({"$ref": f"urn:api{pointer}"}, registry=registry).validate(answer.get_json())
+
+
+def a_token(client: FlaskClient) -> str:
+    with client.session_transaction() as cookie:
+        cookie["csrf"] = "token"
+    return "token"
 
 
 def test_every_route_is_described_and_nothing_else(app: Flask, description: Any) -> None:
@@ -95,6 +102,37 @@ def test_errors_are_as_described(
     answer = client.open(asked, method=method.upper(), json=body)
     assert answer.status_code >= 400
     check(description, method, described, answer)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_method_that_an_address_does_not_take_is_answered_as_described(
+    client: FlaskClient, description: Any, path: str
+) -> None:
+    asked = path.replace("<trace_id>", "1" * 32).replace("<run_id>", "1" * 32)
+    # Pages and what stands beside them take no write without the token of their cookie.
+    token = {"X-Driftline-CSRF": a_token(client)} if not path.startswith("/api/") else {}
+    answer = client.delete(asked, headers=token)
+    assert answer.status_code == 405
+    described = re.sub(r"<(\w+)>", r"{\1}", path)
+    for method in description["paths"][described]:
+        assert method.upper() in answer.headers["Allow"]
+        check(description, method, described, answer)
+
+
+def test_the_health_of_a_server_that_asks_for_a_key_is_open_to_all(
+    make_app: Callable[..., Flask], description: Any
+) -> None:
+    client = make_app(host="0.0.0.0").test_client()
+    assert client.get("/api/v1/openapi.json").status_code == 401
+    for path in ("/healthz", "/readyz"):
+        operation = description["paths"][path]["get"]
+        assert operation["security"] == []
+        assert "401" not in operation["responses"]
+        answer = client.get(path, headers={"Authorization": "Bearer wrong"})
+        assert answer.status_code == 200
+        check(description, "get", path, answer)
+        check(description, "get", path, client.get(f"{path}?colour=red"))
+    assert "503" not in description["paths"]["/healthz"]["get"]["responses"]
 
 
 def test_parameters_of_lists_are_described_with_their_bounds(description: Any) -> None:
