@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from driftline.records import Document, Event, Json, JsonObject, Message, Part, Run, RunError, ToolCall
@@ -43,9 +43,13 @@ class Sampling:
 
 
 def without_content(run: Run) -> Run:
-    """Take out what people and models wrote; timing, usage, names and sizes stay."""
+    """Take out what people and models wrote; timing, usage, sizes, names, and whose run it is stay.
+
+    Tags, metadata and every ``extra`` are content: nobody can know what a program puts there.
+    """
+    bare: Run = _without_extras(run)
     return replace(
-        run,
+        bare,
         inputs=_size_of(run.inputs),
         outputs=_size_of(run.outputs),
         messages=tuple(_bare_message(each) for each in run.messages),
@@ -56,9 +60,28 @@ def without_content(run: Run) -> Run:
         ),
         error=None if run.error is None else _bare_error(run.error),
         invocation_params=_bare_values(run.invocation_params),
-        metadata=_bare_values(run.metadata),
-        extra=_bare_values(run.extra),
+        tags=(),
+        metadata=_size_of_all(run.metadata),
     )
+
+
+def _without_extras(record: Any) -> Any:
+    """A record without its ``extra`` and those of the records within it."""
+    changes: dict[str, Any] = {}
+    for each in fields(record):
+        value = getattr(record, each.name)
+        if each.name == "extra":
+            changes["extra"] = _size_of_all(value)
+        elif is_dataclass(value):
+            changes[each.name] = _without_extras(value)
+        elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+            changes[each.name] = tuple(_without_extras(inner) for inner in value)
+    return replace(record, **changes)
+
+
+def _size_of_all(values: JsonObject) -> JsonObject:
+    """How much there was; the names of the entries may be content too."""
+    return {"$withheld": {"characters": _characters_of(values), "entries": len(values)}} if values else {}
 
 
 def _size_of(value: Json) -> Json:

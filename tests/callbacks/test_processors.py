@@ -12,13 +12,17 @@ from driftline.processors import Sampling, without_content
 from driftline.records import (
     Channel,
     ChannelSpan,
+    Cost,
     Document,
     Event,
+    Fingerprint,
     Kind,
     Message,
     Part,
+    Prompt,
     Run,
     RunError,
+    Stall,
     Status,
     TokenTimeline,
     ToolCall,
@@ -94,10 +98,16 @@ def a_full_run() -> Run:
         documents=(Document(text=SECRET, id="doc1", rank=1, score=0.5, metadata={"title": SECRET}),),
         events=(Event(name="retry", offset_ms=3.0, data=SECRET),),
         model_requested="large", invocation_params={"temperature": 0.5, "stop": [SECRET], "stream": True},
-        usage=Usage(input_tokens=10, output_tokens=5),
-        timeline=TokenTimeline(ttft_ms=4.0, channels=(ChannelSpan(channel=Channel.TEXT, chunks=2),)),
-        user_id="u1", session_id="s1", feature="triage", tags=("new",),
-        metadata={"tier": 2, "note": SECRET}, extra={"later": SECRET},
+        usage=Usage(input_tokens=10, output_tokens=5, extra={"x": SECRET}),
+        cost=Cost(total_micro_usd=3, extra={"x": SECRET}),
+        fingerprint=Fingerprint(system_fingerprint="fp", extra={"x": SECRET}),
+        prompt=Prompt(name="greeting", version="3", extra={SECRET: 1}),
+        timeline=TokenTimeline(
+            ttft_ms=4.0, stalls=(Stall(after_chunk=1, gap_ms=2000.0, extra={"x": SECRET}),),
+            channels=(ChannelSpan(channel=Channel.TEXT, chunks=2, extra={"x": SECRET}),), extra={"x": SECRET},
+        ),
+        user_id="u1", session_id="s1", feature="triage", release="7", environment="ward", tags=(SECRET,),
+        metadata={"tier": 2, "note": SECRET, SECRET: True}, extra={"later": SECRET, SECRET: 1},
     )  # fmt: skip
 
 
@@ -112,9 +122,17 @@ def test_without_content_timing_usage_names_and_sizes_stay() -> None:
     bare = without_content(run)
     for name in (
         "id", "trace_id", "name", "kind", "status", "project", "started_at", "duration_ms", "model_requested",
-        "usage", "timeline", "user_id", "session_id", "feature", "tags",
+        "user_id", "session_id", "feature", "release", "environment",
     ):  # fmt: skip
         assert getattr(bare, name) == getattr(run, name)
+    assert bare.usage is not None
+    assert (bare.usage.input_tokens, bare.usage.output_tokens) == (10, 5)
+    assert bare.timeline is not None
+    assert (bare.timeline.ttft_ms, bare.timeline.channels[0].chunks, bare.timeline.stalls[0].gap_ms) == (
+        4.0, 2, 2000.0,
+    )  # fmt: skip
+    assert bare.prompt is not None
+    assert (bare.prompt.name, bare.prompt.version) == ("greeting", "3")
     assert bare.inputs == {"$type": "withheld", "characters": len(SECRET)}
     assert bare.error == RunError(type="ValueError", stack='  File "app.py", line 3, in work')
     [message] = bare.messages
@@ -123,8 +141,18 @@ def test_without_content_timing_usage_names_and_sizes_stay() -> None:
     assert (message.tool_calls[0].name, message.role, message.id) == ("lookup", "user", "m1")
     assert (bare.documents[0].id, bare.documents[0].score, bare.documents[0].text) == ("doc1", 0.5, "")
     assert (bare.events[0].name, bare.events[0].offset_ms) == ("retry", 3.0)
-    assert bare.metadata["tier"] == 2
     assert (bare.invocation_params["temperature"], bare.invocation_params["stream"]) == (0.5, True)
+
+
+def test_without_content_tags_metadata_and_every_extra_are_withheld() -> None:
+    bare = without_content(
+        replace(a_full_run(), metadata={"note": "abc", "tier": 2}, extra={"later": "abcd"})
+    )
+    assert bare.tags == ()
+    assert bare.metadata == {"$withheld": {"characters": 3, "entries": 2}}
+    assert bare.extra == {"$withheld": {"characters": 4, "entries": 1}}
+    assert bare.usage is not None
+    assert bare.usage.extra == {"$withheld": {"characters": len(SECRET), "entries": 1}}
 
 
 def test_what_a_run_does_not_have_it_does_not_get() -> None:
