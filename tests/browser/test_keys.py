@@ -62,6 +62,19 @@ def test_the_keys_that_are_listed_are_the_keys_that_work(
         assert is_taken(page, key) == (key in keys), key
 
 
+def test_the_list_of_keys_follows_the_chosen_run(visitor: Visitor, scenes: Scenes) -> None:
+    page = visitor.open(f"/traces/{scenes.key_terms}")
+
+    def numbers() -> set[str]:
+        return {key for key in listed(page) if key.isdigit()}
+
+    for kind in ("llm", "prompt"):
+        page.locator(f".run[data-kind={kind}]").last.click()
+        page.locator(f".d-all[data-detail-kind={kind}]").wait_for()
+        count = page.locator("#detail [role=tab]").count()
+        assert numbers() == {str(number + 1) for number in range(count)}
+
+
 def test_keys_are_letters_while_one_types(visitor: Visitor) -> None:
     page = visitor.open("/traces")
     page.keyboard.press("/")

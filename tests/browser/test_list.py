@@ -34,6 +34,20 @@ def test_keys_move_through_the_rows_open_one_and_come_back_to_it(visitor: Visito
     assert abs(page.evaluate("scrollY") - before) <= 1
 
 
+def test_the_way_up_from_a_trace_leads_to_its_row(visitor: Visitor) -> None:
+    page = visitor.open("/traces")
+    rows = page.locator(".row").evaluate_all("rows => rows.map(row => row.id)")
+    page.locator(".row .asked a").nth(20).click()
+    page.wait_for_url("**/traces/*")
+    page.keyboard.press("J")
+    page.wait_for_url(f"**/traces/{rows[21].removeprefix('t-')}*")
+    page.keyboard.press("u")
+    page.wait_for_url(lambda url: "#t-" in url)
+    until(page, "document.activeElement.closest('.row') !== null")
+    assert chosen_row(page) == rows[21]
+    assert page.locator(f"[id='{rows[21]}'] .asked").is_visible()
+
+
 def test_a_press_anywhere_on_a_row_opens_it(visitor: Visitor) -> None:
     page = visitor.open("/traces")
     page.locator(".row .c-took").nth(3).click()

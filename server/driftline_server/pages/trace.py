@@ -199,7 +199,8 @@ class TracePage:
 
     @property
     def back(self) -> str:
-        return traces_address(self.query.address())
+        """The list, with the row of this trace chosen."""
+        return f"{traces_address(self.query.address())}#t-{self.trace_id}"
 
     @property
     def newer(self) -> str:
@@ -211,14 +212,15 @@ class TracePage:
 
     @property
     def place_text(self) -> str:
-        """``14 of 214 in this filter``."""
+        """``14 of 214 in this filter``; of all traces where nothing is filtered."""
         position, count = self.place.position, self.place.count
         whole = f"{count.number:,}" if count.exact else f"more than {count.number:,}"
         if position is None:
             return "not in this filter"
         if not position.exact:
             return f"beyond the newest {position.number:,}"
-        return f"{position.number:,} of {whole} in this filter"
+        among = "in this filter" if self.query.narrows else "traces"
+        return f"{position.number:,} of {whole} {among}"
 
     @cached_property
     def waterfall(self) -> Waterfall:

@@ -1,5 +1,4 @@
 // Every behaviour is a module of its own; each looks whether its part of the page is there.
-import "./theme.js";
 import "./zone.js";
 import "./menus.js";
 import "./rows.js";
@@ -8,6 +7,8 @@ import "./ribbon.js";
 import "./tree.js";
 import "./find.js";
 import "./detail.js";
+import "./copying.js";
 import "./waiting.js";
 import "./print.js";
+import "./theme.js";
 import "./keys.js";

@@ -1,5 +1,6 @@
 // The panel of the chosen run: fetched when the choice rests, with its tab kept per kind of run.
 import { remember } from "./cookies.js";
+import { copy } from "./copying.js";
 import { onKey } from "./shortcuts.js";
 
 const panel = document.getElementById("detail");
@@ -76,33 +77,6 @@ function showText(choice) {
   }
 }
 
-async function copy(button, text) {
-  try {
-    await navigator.clipboard.writeText(await text);
-    button.classList.add("done");
-    say("Copied");
-  } catch {
-    say("The browser did not allow copying");
-  }
-  setTimeout(() => button.classList.remove("done"), 1500);
-}
-
-function say(words) {
-  document.querySelector(".says")?.remove();
-  const line = document.createElement("p");
-  line.className = "says";
-  line.setAttribute("role", "status");
-  line.textContent = words;
-  document.body.append(line);
-  setTimeout(() => line.remove(), 2500);
-}
-
-const rawText = async (address) => {
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-  return answer.text();
-};
-
 panel?.addEventListener("click", (event) => {
   const tab = event.target.closest("[role=tab]");
   const button = event.target.closest("button");
@@ -112,7 +86,6 @@ panel?.addEventListener("click", (event) => {
   }
   if (button?.dataset.do === "text") showText(button.dataset.textChoice);
   if (button?.dataset.do === "copy-link") copy(button, location.href);
-  if (button?.dataset.copy) copy(button, rawText(button.dataset.copy));
 });
 
 panel?.addEventListener("keydown", (event) => {
@@ -124,6 +97,6 @@ panel?.addEventListener("keydown", (event) => {
 });
 
 if (panel) {
-  onKey(["1", "2", "3", "4", "5", "6"], "views of the run", (event) => showTab(tabs()[Number(event.key) - 1]));
+  onKey(() => tabs().map((_, at) => String(at + 1)), "views of the run", (event) => showTab(tabs()[Number(event.key) - 1]));
   onKey(["y"], "copy the link to this run", () => panel.querySelector("[data-do=copy-link]")?.click());
 }

@@ -21,21 +21,26 @@ function makeDialog() {
   close.setAttribute("aria-label", "Close");
   close.addEventListener("click", () => dialog.close());
   header.append(title, close);
-  const list = element("dl");
-  for (const { keys, meaning } of listShortcuts()) {
-    const term = element("dt");
-    term.append(...keys.map((key) => element("kbd", NAMES[key] ?? key)));
-    list.append(term, element("dd", meaning));
-  }
-  dialog.append(header, list);
+  dialog.append(header, element("dl"));
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   document.body.append(dialog);
   return dialog;
 }
 
+/** Which keys work depends on the chosen run. */
+function fill(list) {
+  list.replaceChildren();
+  for (const { keys, meaning } of listShortcuts()) {
+    const term = element("dt");
+    term.append(...keys.map((key) => element("kbd", NAMES[key] ?? key)));
+    list.append(term, element("dd", meaning));
+  }
+}
+
 let dialog;
 function show() {
   dialog ??= makeDialog();
+  fill(dialog.querySelector("dl"));
   dialog.showModal();
 }
 

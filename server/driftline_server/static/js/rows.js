@@ -35,6 +35,14 @@ if (links.length) {
   }
   const before = document.getElementById(history.state?.row ?? "");
   before?.querySelector(".asked a")?.focus({ preventScroll: true });
+  // The way up from a trace names its row in the address; going there, the browser takes the focus away until then.
+  const named = links.findIndex((link) => link.closest(".row").id === location.hash.slice(1));
+  if (!before && named !== -1) {
+    addEventListener("load", () => requestAnimationFrame(() => {
+      choose(named);
+      links[named].closest(".row").scrollIntoView({ block: "center" });
+    }));
+  }
 }
 
 if (search) {

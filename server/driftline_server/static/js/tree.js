@@ -75,14 +75,17 @@ if (runs.length) {
     onKey(["n"], "next problem", () => stepProblem(1));
     onKey(["N"], "previous problem", () => stepProblem(-1));
   }
-  if (tree.querySelector(".crit")) {
+  if (tree.querySelector(".on-path")) {
     onKey(["c"], "critical path only", () => tree.classList.toggle("only-critical"));
   }
 
   // The chosen run is in view from the start; only its list scrolls, never the page.
   const list = document.querySelector(".runs");
   const run = chosen();
-  if (run && list.scrollHeight > list.clientHeight) list.scrollTop = run.offsetTop - list.clientHeight * 0.6;
+  if (run && list.scrollHeight > list.clientHeight) {
+    const rowsAbove = Math.round((run.offsetTop - list.clientHeight * 0.6) / run.offsetHeight);
+    list.scrollTop = rowsAbove * run.offsetHeight; // no row is cut at the top
+  }
 }
 
 for (const link of document.querySelectorAll("a[data-key]")) {
