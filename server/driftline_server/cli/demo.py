@@ -6,9 +6,13 @@ from pathlib import Path
 
 import click
 
+from driftline_server.cli.options import port as port_option
+
 
 @click.command("demo")
-@click.option("--port", type=click.IntRange(0, 65535), envvar="DRIFTLINE_PORT", help="The port. [8321]")
+@click.option(
+    "--port", callback=port_option, metavar="PORT", envvar="DRIFTLINE_PORT", help="The port. [8321]"
+)
 @click.option("--data", type=click.Path(path_type=Path), help="Keep the traces in this folder.")
 @click.option("--keep", is_flag=True, help="Do not delete the traces at the end.")
 @click.option("--live", is_flag=True, help="Use Claude; needs ANTHROPIC_API_KEY, and costs money.")

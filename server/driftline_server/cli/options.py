@@ -12,7 +12,18 @@ import click
 from driftline_server.operations.services import Services
 from driftline_server.settings import Settings, load_settings
 
+_LAST_PORT = 65535
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def port(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A port to listen on, refused in the same words whatever is wrong with it."""
+    if value is None:
+        return None
+    digits = value.strip()
+    if not (digits.isascii() and digits.isdigit() and int(digits) <= _LAST_PORT):
+        raise click.BadParameter(f"{value!r} is not a port between 0 and {_LAST_PORT}")
+    return int(digits)
 
 
 def store_options(command: Command) -> Command:

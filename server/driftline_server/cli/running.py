@@ -15,6 +15,7 @@ from driftline_server.cli.root import NAME, root
 FAILED = 1
 WRONG_USAGE = 2
 _DEBUG = "--debug"
+_HELP = "help"
 INTERRUPTED = 130
 """What a shell expects of a program that was ended with Ctrl-C."""
 
@@ -25,9 +26,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     # It is told to people as a way to see more, so it holds wherever they write it.
     debugging = _DEBUG in given
     given = [each for each in given if each != _DEBUG]
+    if given[:1] == [_HELP]:
+        given = [*given[1:], f"--{_HELP}"]
     try:
         code = root.main(given, prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        # Whoever names no command asks what there is.
+        click.echo(error.format_message())
+        return 0
     except click.UsageError as error:
         return _explain_usage(error)
     except (click.Abort, KeyboardInterrupt):

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import click
 
+from driftline_server.cli.options import port as port_option
 from driftline_server.cli.options import settings_of, store_options
 
 
 @click.command("serve")
 @click.option("--host", help="The address to listen on; any but loopback asks for login. [127.0.0.1]")
-@click.option("--port", type=int, help="The port to listen on; 0 takes any free one. [8321]")
+@click.option(
+    "--port", callback=port_option, metavar="PORT", help="The port to listen on; 0 takes any free one. [8321]"
+)
 @store_options
 @click.option("--insecure", is_flag=True, default=None, help="Listen on any address without login.")
 @click.option("--no-worker", is_flag=True, help="Leave the jobs to processes of `driftline worker`.")

@@ -21,7 +21,9 @@ from .conftest import Cli
     ("arguments", "problem"),
     [
         (("bogus",), "No such command 'bogus'"),
-        (("serve", "--port", "many"), "'many' is not a valid integer"),
+        (("serve", "--port", "many"), "'many' is not a port between 0 and 65535"),
+        (("serve", "--port", "99999"), "'99999' is not a port between 0 and 65535"),
+        (("demo", "--port", "-1"), "'-1' is not a port between 0 and 65535"),
         (("traces", "show"), "Missing argument 'TRACE_ID'"),
         (("traces", "show", "abc"), "'abc' is no id of a trace"),
         (("traces", "list", "--since", "soon"), "no moment such as 2h, 3d or"),
@@ -85,6 +87,19 @@ def test_help_lists_every_command_and_comes_with_h(cli: Cli) -> None:
         result = cli(option)
         assert result.code == 0
         assert all(f"  {name} " in result.out for name in ("serve", "demo", "traces", "keys", "worker"))
+
+
+@pytest.mark.parametrize("words", [(), ("traces",), ("keys",)])
+def test_a_command_without_its_verb_shows_its_help(cli: Cli, words: tuple[str, ...]) -> None:
+    bare, asked = cli(*words), cli(*words, "--help")
+    assert (bare.code, bare.err) == (0, "")
+    assert bare.out == asked.out
+    assert cli("help", *words).out == asked.out
+
+
+def test_help_is_a_word_too(cli: Cli) -> None:
+    assert cli("help", "traces", "list").out.startswith("Usage: driftline traces list")
+    assert cli("help", "bogus").code == 2
 
 
 def test_the_shell_completes_commands_and_their_parts(
