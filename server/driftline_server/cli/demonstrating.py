@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -59,6 +60,7 @@ def demonstrate(wanted: Demonstration) -> None:
         DriftlineError: something is missing, or the server did not start; the message says what to do.
     """
     _check_extras(wanted)
+    accept_steps_that_never_began()
     with ExitStack() as stack:
         stack.enter_context(_ended_by_sigterm())
         try:
@@ -77,7 +79,15 @@ def demonstrate(wanted: Demonstration) -> None:
             # This is how a demonstration ends, so it is no failure.
             click.echo()
             return
-    raise DriftlineError("the server ended by itself; its last words are above")
+    raise DriftlineError(f"{server.ending()}: start it again with driftline demo")
+
+
+def accept_steps_that_never_began() -> None:
+    """Let Ctrl-C leave steps of a batch over, from now on to the end of the process.
+
+    LangChain makes the coroutines of a batch before it may start them, so those are no mistake of anybody.
+    """
+    warnings.filterwarnings("ignore", r"coroutine 'Runnable\.abatch\..* was never awaited", RuntimeWarning)
 
 
 class ServerProcess:
@@ -90,6 +100,13 @@ class ServerProcess:
     def wait(self) -> None:
         """Return when it has ended."""
         self._process.wait()
+
+    def ending(self) -> str:
+        """How it ended; what it had to say about that is on standard error."""
+        code = self._process.returncode
+        if code < 0:
+            return f"the server was ended from outside ({signal.Signals(-code).name})"
+        return f"the server ended by itself, with exit code {code}"
 
 
 def _check_extras(wanted: Demonstration) -> None:

@@ -57,6 +57,11 @@ class Program:
         self.lines: list[str] = []
         """Of its standard output, as far as they were read."""
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def url(self) -> str:
         """The address that it announces."""
         return self.wait_for(_URL).group()

@@ -112,6 +112,22 @@ def test_the_demo_can_be_ended_while_it_fills(start: Start, number: signal.Signa
     assert demo.errors() == "", "no run was lost, and nobody complains of a server that is gone"
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_demo_whose_server_was_ended_says_so(start: Start, number: signal.Signals) -> None:
+    demo = start("demo", "--fast", "--port", 0, "--traces", 2)
+    demo.wait_for(re.compile("Look at"))
+    (server,) = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text().split()
+    os.kill(int(server), number)
+    assert demo.end() == 1
+    (line,) = demo.errors().splitlines()
+    how = (
+        "was ended from outside (SIGKILL)"
+        if number is signal.SIGKILL
+        else "ended by itself, with exit code 0"
+    )
+    assert line == f"driftline: the server {how}: start it again with driftline demo"
+
+
 def test_the_demo_keeps_its_traces_where_it_is_told_to_and_nowhere_else(start: Start, tmp_path: Path) -> None:
     demo = start(
         "demo", "--fast", "--port", 0, "--traces", 2, "--data", tmp_path / "kept",
