@@ -300,7 +300,7 @@ def test_a_wrong_login_does_not_say_what_was_wrong(open_app: Flask, name: str, p
     client = open_app.test_client()
     answer = log_in(client, name, password)
     assert answer.status_code == 401
-    assert "Name or password are not right" in answer.text
+    assert "Name or password is not right" in answer.text
     assert client.get("/traces").status_code == 303
 
 

@@ -61,10 +61,12 @@ def show_error(error: HTTPException) -> AnyResponse:
 def show_bad_address(error: BadAddressError) -> Response:
     """Answer an address whose filter cannot be read with the same list without that part."""
     rest = {key: value for key, value in request.args.items() if key != error.field}
-    label = f"The list without {error.field}"
+    label = "First page" if error.field == "after" else f"The list without {error.field}"
+    # Some problems begin with the value that was found, others go on from the name of the part.
+    link = ": " if error.problem.startswith(("'", '"')) else " "
     return _answer(
         400,
-        f"the part “{error.field}” of the address: {error.problem}",
+        f"the part “{error.field}” of the address{link}{error.problem}",
         "",
         back=traces_address(rest),
         back_label=label,

@@ -70,7 +70,7 @@ def offset(ms: float | None) -> Shown:
         return word("unknown")
     if ms == 0:
         return Shown("0", Markup("0"))
-    return duration(ms) if ms < 0 else _join("+", duration(ms))
+    return duration(ms) if ms < 1 else _join("+", duration(ms))
 
 
 def axis_label(ms: float) -> Shown:
@@ -105,13 +105,18 @@ def tokens(value: int | None, *, estimated: bool = False, missing: str = "not re
     return _join("≈", shown) if estimated else shown
 
 
-def money(micro_usd: int | None, *, missing: str = "unknown price") -> Shown:
-    """Money: ``$0.0118`` under a dollar, ``$23.18``, ``$1,204``; an unknown price is never ``$0``."""
+def money(micro_usd: int | None, *, missing: str = "unknown price", is_part: bool = False) -> Shown:
+    """Money: ``$0.0118`` under a dollar, ``$23.18``, ``$1,204``; an unknown price is never ``$0``.
+
+    ``is_part`` is for parts beside their sum: under a dollar every digit, ``$0.000084``, so that they add up.
+    """
     if micro_usd is None:
         return word(missing)
     usd = Decimal(micro_usd) / 1_000_000
     if micro_usd == 0:
         text = "$0"
+    elif is_part and usd < 1:
+        text = f"${_quantized(usd, 6)}"
     elif usd < Decimal("0.00005"):
         text = "<$0.0001"
     elif _quantized(usd, 4) < 1:

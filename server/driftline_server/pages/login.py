@@ -44,7 +44,7 @@ def log_in() -> AnyResponse:
         response = _answer(problem, 429)
         response.headers["Retry-After"] = str(result.wait_s)
         return response
-    return _answer("Name or password are not right.", 401)
+    return _answer("Name or password is not right.", 401)
 
 
 @blueprint.post("/logout")

@@ -112,6 +112,12 @@ class RunPage:
 
     @property
     def error_type(self) -> Markup:
+        """The class of what was raised, without its module."""
+        return visible(self.run.error.type.rpartition(".")[2]) if self.run.error else Markup()
+
+    @property
+    def error_path(self) -> Markup:
+        """The class with its module."""
         return visible(self.run.error.type) if self.run.error else Markup()
 
     @property

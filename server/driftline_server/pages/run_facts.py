@@ -124,8 +124,9 @@ def cost_facts(run: Run) -> tuple[Fact, ...]:
         ("Written to cache", cost.cache_write_micro_usd),
         ("Output", cost.output_micro_usd),
     )
-    facts = [Fact(name=name, value=money(each)) for name, each in named if each is not None]
-    facts.append(Fact(name="Together" if facts else "Cost", value=money(cost.total_micro_usd)))
+    facts = [Fact(name=name, value=money(each, is_part=True)) for name, each in named if each is not None]
+    together = money(cost.total_micro_usd, is_part=bool(facts))
+    facts.append(Fact(name="Together" if facts else "Cost", value=together))
     source = _PRICES.get(cost.price_source, cost.price_source)
     if source:
         facts.append(Fact(name="Price", value=visible(f"{source} {cost.price_version}".strip())))

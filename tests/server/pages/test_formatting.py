@@ -81,7 +81,7 @@ def test_every_duration_can_be_said_and_never_shows_sixty_of_anything(ms: float)
 
 
 @pytest.mark.parametrize(
-    ("ms", "text"), [(None, "unknown"), (0, "0"), (4430, "+4.43 s"), (-12, "\u221212 ms"), (0.3, "+<1 ms")]
+    ("ms", "text"), [(None, "unknown"), (0, "0"), (4430, "+4.43 s"), (-12, "\u221212 ms"), (0.3, "<1 ms")]
 )
 def test_an_offset_bears_its_sign(ms: float | None, text: str) -> None:
     assert plain(offset(ms)) == text
@@ -193,3 +193,8 @@ def test_rates_scores_counts_and_plurals_read_as_words_do() -> None:
     assert plural(2, "entry", "entries") == "2 entries"
     assert shortened("a long sentence", 7) == "a long…"
     assert shortened("short", 7) == "short"
+
+
+@pytest.mark.parametrize(("micro_usd", "text"), [(84, "$0.000084"), (0, "$0"), (2_000_000, "$2.00")])
+def test_a_part_beside_its_sum_has_every_digit(micro_usd: int, text: str) -> None:
+    assert money(micro_usd, is_part=True).text == text

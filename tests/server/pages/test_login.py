@@ -49,7 +49,7 @@ def test_whoever_is_not_logged_in_is_led_to_the_login_and_back(guarded: FlaskCli
 def test_a_wrong_password_says_so_and_keeps_the_name(guarded: FlaskClient) -> None:
     response = log_in(guarded, password="wrong password")
     assert response.status_code == 401
-    assert "Name or password are not right." in response.text
+    assert "Name or password is not right." in response.text
     assert 'value="ines"' in response.text
 
 

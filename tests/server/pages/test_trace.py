@@ -137,7 +137,7 @@ def test_a_link_without_a_filter_finds_old_traces_among_all(
 ) -> None:
     address = add(services, a_run())
     clock.advance(days=90)
-    assert "1 of 1 in this filter" in read(address)
+    assert "1 of 1 traces" in read(address)
 
 
 def test_an_error_shows_its_message_and_its_stack(services: Services, client: FlaskClient) -> None:
@@ -145,7 +145,7 @@ def test_an_error_shows_its_message_and_its_stack(services: Services, client: Fl
     error = RunError(type="builtins.ValueError", message="no number", stack=stack)
     root = a_run(status=Status.ERROR, error=error)
     html = client.get(add(services, root)).text
-    assert "builtins.ValueError no number" in panel_of(html)
+    assert "ValueError no number" in panel_of(html)
     assert '<span class="line own">    int(' in html
 
 
@@ -336,3 +336,12 @@ def test_a_trace_that_waited_leads_to_the_one_that_went_on(services: Services, c
     html = client.get(address).text
     assert f'href="/traces/{later.trace_id}"' in html
     assert "another trace of the session went on: Approved" in html
+
+
+def test_an_error_is_named_by_its_class_with_its_module_at_hand(
+    services: Services, client: FlaskClient
+) -> None:
+    error = RunError(type="demo.errors.RateLimitedError", message="429 from upstream")
+    html = client.get(add(services, a_run(status=Status.ERROR, error=error))).text
+    assert '<b class="m" title="demo.errors.RateLimitedError">RateLimitedError</b>' in html
+    assert '<span class="message">429 from upstream</span>' in html

@@ -206,7 +206,7 @@ def test_two_projects_are_kept_apart(services: Services, read: Read) -> None:
         ("min_duration=soon", "“min_duration” of the address: 'soon' is not a time such as 5 s or 800 ms."),
         ("status=broken", "'broken' is none of running, ok, error"),
         ("range=custom&since=now", "'now' is not a moment such as 2026-03-04T05:06"),
-        ("after=garbage", "is not a cursor of this list"),
+        ("after=garbage", "“after” of the address is not a cursor of this list"),
     ],
 )
 def test_an_address_that_cannot_be_read_says_why_and_leads_back(
