@@ -79,14 +79,15 @@ def _end_as_interrupted() -> None:
     """Let the process end by SIGINT, once the other exit handlers have run and all output is written."""
     # A second Ctrl-C does not wait for any of that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _epilogue.append(_Interruption())
+    # ``sys`` is emptied last, and always; what a frozen thread still refers to would outlive any other place.
+    vars(sys)["driftline_interruption"] = _Interruption()
 
 
 class _Interruption:
-    """Sends this process SIGINT when the interpreter takes its modules apart, the last moment there is."""
+    """Sends this process SIGINT when the interpreter has come to its very end."""
 
     def __init__(self) -> None:
-        # By then the names of this module may be gone.
+        # By then the names of this module are gone.
         self._send: Callable[[], None] = partial(os.kill, os.getpid(), signal.SIGINT)
 
     def __del__(self) -> None:
@@ -114,7 +115,6 @@ def _after_fork_in_child() -> None:
 
 _watched: weakref.WeakSet[Enduring] = weakref.WeakSet()
 _forking = local()
-_epilogue: list[_Interruption] = []
 atexit.register(close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
