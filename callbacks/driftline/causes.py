@@ -67,8 +67,8 @@ def counted(count: int) -> str:
 
 
 def say(message: str) -> None:
-    """Write one warning. A log handler of the application that fails harms nobody."""
+    """Write one warning, behind our name. A log handler of the application that fails harms nobody."""
     try:
-        logger.warning(message)
+        logger.warning(f"driftline: {message}")
     except Exception as error:
         failures.note("logging", error)

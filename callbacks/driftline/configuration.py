@@ -123,7 +123,7 @@ def _say_once(origin: str, shown: str, message: str) -> None:
     if (origin, shown) in _COMPLAINED or len(_COMPLAINED) >= 1_000:
         return
     _COMPLAINED.add((origin, shown))
-    say(f"driftline: {message}")
+    say(message)
 
 
 def _shown(text: str, variable: Variable) -> str:

@@ -132,7 +132,7 @@ class Delivery:
         self.flush(deadline - time.monotonic())
         lost = self._queue.close()
         if lost:
-            say(f"driftline lost {counted(lost)} that could not be delivered before the end")
+            say(f"lost {counted(lost)} that could not be delivered before the end")
         self._wake.put(None)
         carrier = self._carrier
         if carrier is None:

@@ -26,12 +26,21 @@ class ConfigurationError(DriftlineError):
 class DeliveryError(DriftlineError):
     """A batch of runs could not be handed over now; trying again later may work."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None, failing: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        failing: bool = False,
+        remedy: str = "",
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """What the server asked for; ``None`` where it said nothing."""
         self.failing = failing
         """The server was there and broke down over this very batch, so another batch may fare better."""
+        self.remedy = remedy
+        """What a person can do about it; empty where only time helps."""
 
 
 class RefusedError(DriftlineError):

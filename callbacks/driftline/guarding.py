@@ -36,7 +36,7 @@ class Failures:
             if len(self._counts) >= MAX_CAUSES:
                 cause = "other"
             else:
-                logger.warning("driftline failed in %s and goes on; further such failures are only counted",
+                logger.warning("driftline: failed in %s and goes on; further such failures are only counted",
                                cause, exc_info=error)  # fmt: skip
         self._counts[cause] += 1
 

@@ -128,7 +128,7 @@ class Handover:
         recorded, _, outcomes = self._queue.counts()
         lost = {reason: count for reason, count in outcomes.items() if reason not in (DELIVERED, WITHHELD)}
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost.items())
-        say(f"driftline lost {sum(lost.values()):,} of {counted(recorded)} in all: {reasons}")
+        say(f"lost {sum(lost.values()):,} of {counted(recorded)} in all: {reasons}")
 
     def hurry(self) -> bool:
         """Forget the tries so far; false where the server asked to be left alone for a while."""
@@ -155,9 +155,7 @@ class Handover:
             return self._put_off(parcel, error)
         except RefusedError as error:
             refused = len(parcel.entries) if error.count is None else min(error.count, len(parcel.entries))
-            self._causes.note(
-                f"refused: {error}", f"driftline lost {counted(refused)}: {error}", count=refused
-            )
+            self._causes.note(f"refused: {error}", f"lost {counted(refused)}: {error}", count=refused)
             self._settle(parcel, "refused", refused)
         except Exception as error:
             failures.note("exporting", error)
@@ -172,7 +170,7 @@ class Handover:
         self._not_before = 0.0
         lasted_s = self._causes.over("away")
         if lasted_s is not None:
-            say(f"driftline delivers again, after {lasted_s:.1f} s; {counted(len(self._queue))} wait")
+            say(f"delivers again, after {lasted_s:.1f} s; {counted(len(self._queue))} wait")
         # The server does not say which it refused; an ended run is the one that matters.
         early = parcel.early
         early_dropped = max(0, dropped - (len(parcel.entries) - early))
@@ -181,9 +179,9 @@ class Handover:
 
     def _put_off(self, parcel: Parcel, error: DeliveryError) -> float:
         limits = self._limits
-        self._causes.note(
-            "away", f"{error}; driftline keeps up to {counted(limits.queue_runs)} and goes on trying"
-        )
+        remedy = f"; {error.remedy}" if error.remedy else ""
+        kept = counted(limits.queue_runs)
+        self._causes.note("away", f"{error}; keeps up to {kept} and goes on trying{remedy}")
         if error.failing:
             self._take_apart(parcel)
         doubled_s: float = limits.first_retry_s * 2 ** min(self._failures, 30)
@@ -203,7 +201,7 @@ class Handover:
         self._parcels.popleft()
         if len(parcel.entries) == 1:
             self._queue.settle("failing", 1, early=parcel.early)
-            self._causes.note("failing", "driftline lost 1 run: the server breaks down whenever it gets it")
+            self._causes.note("failing", "lost 1 run: the server breaks down whenever it gets it")
             return
         middle = len(parcel.entries) // 2
         self._parcels.extendleft((Parcel(parcel.entries[middle:], 1), Parcel(parcel.entries[:middle], 1)))
@@ -238,6 +236,6 @@ class Handover:
             lost, self._told_full = full - self._told_full, full
             self._causes.note(
                 "queue_full",
-                f"driftline lost {counted(lost)}: more came than could be delivered, and the queue was full",
+                f"lost {counted(lost)}: more came than could be delivered, and the queue was full",
                 count=lost,
             )

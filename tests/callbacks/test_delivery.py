@@ -219,8 +219,8 @@ def test_what_is_refused_is_counted_and_the_rest_goes_on(
         offer(delivery, range(start, start + 10))
         assert delivery.flush(10)
     assert delivery.report() == DeliveryReport(recorded=30, delivered=17, dropped={"refused": 13})
-    assert "driftline lost 3 runs: not like this" in caplog.messages
-    assert "driftline lost 10 runs: not at all" in caplog.messages
+    assert "driftline: lost 3 runs: not like this" in caplog.messages
+    assert "driftline: lost 10 runs: not at all" in caplog.messages
 
 
 def test_one_cause_is_one_log_line_however_often_it_comes(
@@ -236,7 +236,7 @@ def test_one_cause_is_one_log_line_however_often_it_comes(
     assert delivery.report().dropped == {"refused": 20}
     assert sum("the key is wrong" in line for line in caplog.messages) == 1
     delivery.close()
-    assert caplog.messages[-1] == "driftline lost 20 of 20 runs in all: refused 20"
+    assert caplog.messages[-1] == "driftline: lost 20 of 20 runs in all: refused 20"
 
 
 def test_a_run_over_which_the_server_breaks_down_is_found_and_its_neighbours_arrive(
@@ -432,7 +432,7 @@ def test_close_gives_up_what_time_does_not_allow_and_says_so(
     assert gate.reached.wait(10)
     assert not delivery.close(0.1)
     assert delivery.report() == DeliveryReport(recorded=7, dropped={"closed": 7})
-    assert "driftline lost 7 runs that could not be delivered before the end" in caplog.messages
+    assert "driftline: lost 7 runs that could not be delivered before the end" in caplog.messages
     gate.opened.set()
     wait_until(lambda: exporter.closed)
     assert delivery.report() == DeliveryReport(recorded=7, dropped={"closed": 7})

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from typing import cast
+from typing import Never, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -271,6 +271,27 @@ def test_nobody_there_says_so() -> None:
         url = server.url
     with pytest.raises(DeliveryError, match=f"cannot reach {url}: Connection refused"):
         HttpExporter(url, environ={}).export(some_runs(1))
+
+
+def a_refusal(*_: object, **__: object) -> Never:
+    raise ConnectionRefusedError(111, "Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("http://127.0.0.1:8321", "start it with: driftline serve"),
+        ("http://localhost:8410", "start it with: driftline serve --port 8410"),
+        ("http://traces.example:8321", ""),
+    ],
+)
+def test_where_nobody_is_on_this_machine_the_remedy_is_to_start_a_server(
+    url: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "open_line", a_refusal)
+    with pytest.raises(DeliveryError) as caught:
+        HttpExporter(url, environ={}).export(some_runs(1))
+    assert caught.value.remedy == remedy
 
 
 def test_a_server_may_stand_below_a_path(server: FaultyServer) -> None:

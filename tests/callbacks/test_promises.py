@@ -79,7 +79,7 @@ def test_after_the_trouble_every_run_arrives(
     assert delivery.report() == DeliveryReport(recorded=COUNT, delivered=COUNT)
     assert len(server.times_taken) == COUNT
     assert delivery.close()
-    assert sum("driftline keeps up to" in line for line in caplog.messages) == 1
+    assert sum("; keeps up to" in line for line in caplog.messages) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 422, 301])
@@ -94,7 +94,7 @@ def test_what_is_refused_for_good_is_counted_and_nothing_waits_behind_it(
     assert delivery.close()
     first, summary = caplog.messages
     assert f"{server.url} answers {status}" in first
-    assert summary == "driftline lost 100 of 100 runs in all: refused 100"
+    assert summary == "driftline: lost 100 of 100 runs in all: refused 100"
 
 
 def test_a_server_that_is_down_costs_only_what_does_not_fit(caplog: pytest.LogCaptureFixture) -> None:
@@ -261,7 +261,7 @@ def test_a_stalled_server_holds_the_end_of_the_program_no_longer_than_allowed(se
     done = run_script(body, server.url, exit_timeout_s=0.5)
     assert done.returncode == 0
     assert time.monotonic() - began < 30
-    assert done.stderr == "driftline lost 100 runs that could not be delivered before the end\n"
+    assert done.stderr == "driftline: lost 100 runs that could not be delivered before the end\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no exit by a signal")
@@ -289,7 +289,7 @@ def test_an_interrupted_end_stops_waiting_says_what_is_lost_and_shows_no_stack(
     assert program.stdout.readline() == "closing\n"
     program.send_signal(number)
     out, err = program.communicate(timeout=30)
-    assert err == "driftline lost 3 runs that could not be delivered before the end\n"
+    assert err == "driftline: lost 3 runs that could not be delivered before the end\n"
     assert (out, program.returncode) == ("closing\nthe end of others\n", code)
 
 
@@ -305,8 +305,11 @@ def test_a_dead_server_is_one_line_for_a_whole_program() -> None:
     lines = done.stderr.splitlines()
     assert done.returncode == 0
     assert len(lines) == 2
-    assert lines[0].startswith(f"cannot reach {url}: Connection refused; driftline keeps up to 10,000 runs")
-    assert lines[1] == "driftline lost 100 runs that could not be delivered before the end"
+    assert lines[0] == (
+        f"driftline: cannot reach {url}: Connection refused; keeps up to 10,000 runs and goes on trying; "
+        f"start it with: driftline serve --port {gone.port}"
+    )
+    assert lines[1] == "driftline: lost 100 runs that could not be delivered before the end"
 
 
 def test_the_end_of_the_program_says_that_a_server_speaks_no_tls() -> None:

@@ -104,7 +104,7 @@ def proxy_for(url: SplitResult, environ: Mapping[str, str]) -> Proxy | None:
     Never one for this machine itself.
     """
     host = url.hostname or ""
-    if host in _LOOPBACK or host.startswith("127."):
+    if is_loopback(host):
         return None
     # Upper-case HTTP_PROXY can be set by a request header in a CGI process, so it does not count there.
     names = [f"{url.scheme}_proxy", "all_proxy", f"{url.scheme.upper()}_PROXY", "ALL_PROXY"]
@@ -121,6 +121,11 @@ def proxy_for(url: SplitResult, environ: Mapping[str, str]) -> Proxy | None:
         secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Proxy-Authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
     return Proxy(host=parts.hostname, port=parts.port or 80, headers=headers)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by a name that only it can mean."""
+    return host in _LOOPBACK or host.startswith("127.")
 
 
 def _is_exempt(host: str, listed: str) -> bool:

@@ -16,13 +16,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from driftline.errors import DeliveryError, RefusedError
-from driftline.exporters.connections import Line, NoTlsError, Trust, open_line
+from driftline.exporters.connections import Line, NoTlsError, Trust, is_loopback, open_line
 from driftline.exporters.encoding import encode_runs
 from driftline.records import Run
 from driftline.version import __version__
 from driftline.wire import WIRE_VERSION
 
 PATH = "/api/v1/runs"
+DEFAULT_PORT = 8321
 MAX_ANSWER_BYTES = 2 * 2**20
 MAX_BODY_BYTES = 6 * 2**20
 """Of one request before compression; a larger batch goes in several."""
@@ -131,6 +132,13 @@ class HttpExporter:
             return "; is DRIFTLINE_URL the address of a Driftline server?"
         return ""
 
+    def _remedy_where_nobody_is(self, error: Exception) -> str:
+        parts = self._parts
+        if not isinstance(error, ConnectionRefusedError) or not is_loopback(parts.hostname or ""):
+            return ""
+        port = f" --port {parts.port}" if parts.port not in (None, DEFAULT_PORT) else ""
+        return f"start it with: driftline serve{port}"
+
     def _post(self, document: bytes) -> Answer:
         body, encoding = self._compress(document)
         headers = {
@@ -159,7 +167,9 @@ class HttpExporter:
             ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise DeliveryError(f"cannot reach {self._url}: {_said(error)}") from error
+            raise DeliveryError(
+                f"cannot reach {self._url}: {_said(error)}", remedy=self._remedy_where_nobody_is(error)
+            ) from error
 
     def _exchange(self, body: bytes, headers: dict[str, str]) -> Answer:
         deadline = time.monotonic() + self._timeout_s
