@@ -98,7 +98,7 @@ class Recorder:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the process is ending, so that nothing more is recorded."""
+        """Whether nothing more is recorded, as when the process ends."""
         return self._closed
 
     @property
@@ -232,11 +232,11 @@ class Recorder:
                 run.announced = True
                 self.delivery.offer(Announcement(run))
 
-    def close(self) -> None:
-        """End what is open, because the process ends."""
+    def close(self, reason: str = "the process ended") -> None:
+        """End what is open, and record nothing more; ``reason`` says why the ends never came."""
         self._closed = True
         for run in self._open.values():
-            self._take_out(run, "the process ended")
+            self._take_out(run, reason)
         self._given_up.clear()
 
     def _parent_of(self, parent_key: int | None, enclosing_key: int | None) -> OpenRun | Ended | None:

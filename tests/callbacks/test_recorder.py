@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import linecache
+import re
 import threading
 import weakref
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +34,16 @@ def begin(recorded: Recorded, key: int, parent: int | None = None, **more: Any) 
 
 def end(recorded: Recorded, key: int, **more: Any) -> bool:
     return recorded.recorder.finish(key, at_ns=recorded.recorder.clock_ns(), **more)
+
+
+def test_the_limits_are_those_that_the_documentation_names() -> None:
+    assert RecorderLimits() == RecorderLimits(
+        max_open=10_000, max_ended=4_096, max_given_up=256, ttl_s=3_600, grace_s=10, announce_after_s=0.5,
+        tend_every_s=0.25,
+    )  # fmt: skip
+    described = Path(__file__).parents[2].joinpath("docs", "langchain.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.,]+) \|", described, re.MULTILINE))
+    assert {name: float(value.replace(",", "")) for name, value in rows.items()} == asdict(RecorderLimits())
 
 
 def test_a_run_is_handed_over_when_it_ends(recorded: Recorded) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
 try:
     from langchain_core.tracers.context import register_configure_hook
 except ImportError as error:
-    raise ImportError("this integration needs: pip install 'driftline[langchain]'") from error
+    raise ImportError(
+        "this integration needs LangChain: install Driftline with the extra [langchain], as README.md shows"
+    ) from error
 
 from driftline.guarding import failures
 from driftline.integrations.langchain_events import EventTranslator
@@ -43,6 +46,9 @@ class DriftlineCallbackHandler(EventTranslator):
         self.enabled = recorder is not None or _is_enabled(url)
         """Whether events are listened to; LangChain asks for each."""
         self._origin = (url, project)
+        self._is_shared = recorder is None
+        if recorder is not None:
+            _handlers_of.setdefault(recorder, WeakSet()).add(self)
 
     @property
     def last_trace_id(self) -> str | None:
@@ -53,6 +59,18 @@ class DriftlineCallbackHandler(EventTranslator):
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything that ended is delivered; false where time ran out."""
         return self._calls.recorder.flush(timeout_s)
+
+    def close(self, timeout_s: float = 10.0) -> bool:
+        """Hand over everything, and record nothing more; false where time ran out before all was delivered.
+
+        Runs that are still open are recorded as ``incomplete``. This is for a handler with its own recorder.
+        A handler that was given none shares the recorder of the process, and several may have been given the
+        same one: closing such a handler only flushes, and it goes on recording.
+        """
+        recorder = self._calls.recorder
+        if not self._is_shared and set(_handlers_of[recorder]) == {self}:
+            recorder.close("the handler was closed")
+        return recorder.flush(timeout_s)
 
     # Applications copy and pickle their configs. A copy is the same handler; what is unpickled elsewhere
     # takes its key from the environment there, so that no secret travels.
@@ -123,6 +141,8 @@ def uninstall() -> None:
 
 
 _installed: dict[str, DriftlineCallbackHandler] = {}
+_handlers_of: WeakKeyDictionary[Recorder, WeakSet[DriftlineCallbackHandler]] = WeakKeyDictionary()
+"""Who records with a recorder that the application made."""
 
 
 def _shared_recorder(url: str | None, api_key: str | None, project: str | None) -> Recorder:

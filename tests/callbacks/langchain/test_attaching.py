@@ -202,6 +202,30 @@ def test_installed_it_sees_that_a_graph_waits(installed: Watched) -> None:
     assert installed.tree == [["graph (interrupted)", "ask (interrupted)"]]
 
 
+def test_installed_alone_it_does_not_see_that_a_graph_stops_before_a_node(installed: Watched) -> None:
+    graph: Any = StateGraph(dict)
+    graph.add_node("ask", lambda state: state)
+    graph.add_edge(START, "ask")
+    stopping = graph.compile(checkpointer=InMemorySaver(), name="graph", interrupt_before=["ask"])
+    thread: Any = {"configurable": {"thread_id": "t", "user_id": "u"}}
+    stopping.invoke({"a": 1}, thread)
+    assert installed.tree == ["graph"]
+    stopping.invoke({"a": 1}, {"configurable": {"thread_id": "s"}, "callbacks": [installed.handler]})
+    assert installed.tree == ["graph", "graph (interrupted)"]
+
+
+def test_of_what_configures_a_graph_the_thread_is_seen_and_the_user_is_not(watched: Watched) -> None:
+    graph: Any = StateGraph(dict)
+    graph.add_node("leaf", lambda state: state)
+    graph.add_edge(START, "leaf")
+    config = watched.config(configurable={"thread_id": "t", "user_id": "u"})
+    graph.compile(name="graph").invoke({"a": 1}, config)
+    run = watched.only(name="graph")
+    assert (run.session_id, run.user_id) == ("t", None)
+    graph.compile(name="with metadata").invoke({"a": 1}, {**config, "metadata": {"user_id": "u"}})
+    assert watched.only(name="with metadata").user_id == "u"
+
+
 def test_switched_off_by_the_environment_it_hears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRIFTLINE_ENABLED", "0")
     handler = DriftlineCallbackHandler()
@@ -297,4 +321,4 @@ def test_without_langchain_the_import_says_what_to_install() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
-    assert "pip install 'driftline[langchain]'" in done.stderr
+    assert "needs LangChain: install Driftline with the extra [langchain], as README.md shows" in done.stderr

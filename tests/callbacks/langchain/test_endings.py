@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import tool
 
+from driftline.integrations.langchain import DriftlineCallbackHandler
 from driftline.recorder import NOT_ENDED, RecorderLimits
 from driftline.records import Kind, Status
 
@@ -311,6 +313,67 @@ def test_a_cancelled_model_without_a_parent_is_closed_when_the_process_ends(watc
     run = watched.only()
     assert run.status in (Status.INCOMPLETE, Status.CANCELLED)
     assert run.ended_at is None or run.status is Status.CANCELLED
+
+
+async def cancel_a_bare_chat_model(watched: Watched) -> None:
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    class Hanging(ScriptedModel):
+        async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+            begun.set()
+            await never.wait()
+            return ChatResult(generations=[])
+
+    await cancel(Hanging().ainvoke("hi", watched.config()), after=begun)
+
+
+def test_a_cancelled_chat_model_without_a_parent_shows_as_running_until_it_is_given_up() -> None:
+    watched = Watched(ticking=True)
+    asyncio.run(cancel_a_bare_chat_model(watched))
+    watched.tick(1_000)
+    watched.recorder.tend()
+    assert watched.only().status is Status.RUNNING
+    watched.tick(3_600_000)
+    watched.recorder.tend()
+    run = watched.only()
+    assert (run.status, run.ended_at, run.duration_ms) == (Status.INCOMPLETE, None, None)
+    assert run.error is not None
+    assert run.error.message == "nothing was heard of it for 3600 s"
+    assert run.messages[0].parts[0].text == "hi"
+    assert watched.recorder.open_count == 0
+
+
+def test_a_handler_that_is_closed_ends_what_is_open(watched: Watched) -> None:
+    asyncio.run(cancel_a_bare_chat_model(watched))
+    assert watched.handler.close(timeout_s=1)
+    run = watched.only()
+    assert run.status is Status.INCOMPLETE
+    assert run.error is not None
+    assert (run.error.type, run.error.message) == (NOT_ENDED, "the handler was closed")
+    assert watched.handler.close()
+    ScriptedModel(script=["late"]).invoke("hi", watched.config())
+    assert watched.only() == run
+
+
+def test_a_handler_whose_recorder_serves_another_one_too_is_only_flushed(watched: Watched) -> None:
+    other = DriftlineCallbackHandler(recorder=watched.recorder)
+    asyncio.run(cancel_a_bare_chat_model(watched))
+    assert watched.handler.close(timeout_s=1)
+    assert watched.recorder.open_count == 1
+    ScriptedModel(script=["yes"]).invoke("hi", {"callbacks": [other]})
+    assert watched.only().status is Status.OK
+
+
+def test_a_handler_with_the_recorder_of_the_process_is_only_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "runs.jsonl"
+    monkeypatch.setenv("DRIFTLINE_FILE", str(kept))
+    handler = DriftlineCallbackHandler(project="closing")
+    for question in ("one", "two"):
+        ScriptedModel(script=["yes"]).invoke(question, {"callbacks": [handler]})
+        assert handler.close(timeout_s=10)
+        assert question in kept.read_text()
 
 
 def test_ctrl_c_reaches_the_program_and_its_run_is_cancelled(watched: Watched) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.language_models import FakeListLLM
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import RunnableLambda
 
 from driftline.integrations.langchain_streams import content_of_chunk, content_of_event
@@ -106,6 +107,43 @@ def test_a_call_that_streams_inside_has_one(ticking: Watched) -> None:
 
     Streaming(streaming=True, script=[SCRIPT], tick=ticking.tick).invoke("hi", ticking.config())
     assert timeline_of(ticking).ttft_ms == 180
+
+
+@pytest.mark.parametrize("read", [by_stream, by_astream])
+def test_waiting_for_a_rate_limiter_is_part_of_the_time_to_the_first_token(
+    ticking: Watched, read: Any
+) -> None:
+    class Slow(BaseRateLimiter):
+        def acquire(self, *, blocking: bool = True) -> bool:
+            ticking.tick(2_000)
+            return True
+
+        async def aacquire(self, *, blocking: bool = True) -> bool:
+            return self.acquire()
+
+    read(ScriptedModel(script=[SCRIPT], tick=ticking.tick, rate_limiter=Slow()), ticking.config())
+    assert timeline_of(ticking).ttft_ms == 2_180
+    assert ticking.only(kind=Kind.LLM).duration_ms == 2_235
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_a_model_that_was_told_not_to_stream_gives_one_chunk_and_no_gaps(ticking: Watched, way: str) -> None:
+    class Plain(ScriptedModel):
+        streaming: bool = False
+
+    model = Plain(script=[SCRIPT], tick=ticking.tick, streaming=False)
+
+    async def read() -> list[str]:
+        return [chunk.text async for chunk in model.astream("hi", ticking.config())]
+
+    if way == "stream":
+        chunks = [chunk.text for chunk in model.stream("hi", ticking.config())]
+    else:
+        chunks = asyncio.run(read())
+    assert [each for each in chunks if each] == ["The term ends."]
+    run = ticking.only(kind=Kind.LLM)
+    assert (run.timeline, run.duration_ms) == (None, 235)
+    assert run.answers[0].parts[0].text == "The term ends."
 
 
 def test_tokens_per_second_use_the_reported_tokens(ticking: Watched) -> None:
