@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from driftline.records import Json, Message, Part, Run, ToolCall
 from driftline_server.pages.formatting import size
+from driftline_server.pages.halts import Halt, find_halts
 from driftline_server.pages.json_view import JsonView, pretty_json, view_json
 from driftline_server.pages.quoting import visible
 from driftline_server.pages.texts import Said, quote_text
@@ -107,7 +108,7 @@ def read_conversation(run: Run, *, whole: bool = False) -> Conversation:
     latest = max(_already_seen(turns), _beyond_latest(turns, opening))
     if latest - opening < 2:
         latest = opening
-    answers = list(_turns(run.answers, "answers", called, whole))
+    answers = list(_turns(run.answers, "answers", called, whole, find_halts(run)))
     return Conversation(
         opening=tuple(turns[:opening]),
         earlier=tuple(turns[opening:latest]),
@@ -136,7 +137,13 @@ def write_call(name: str, arguments: Json, *, raw: str, call_id: str = "") -> Ca
     return Call(name=visible(name), arguments=pairs, id=call_id, raw=raw)
 
 
-def _turns(messages: Sequence[Message], place: str, called: dict[str, str], whole: bool) -> Iterator[Turn]:
+def _turns(
+    messages: Sequence[Message],
+    place: str,
+    called: dict[str, str],
+    whole: bool,
+    halts: Sequence[Halt] = (),
+) -> Iterator[Turn]:
     for index, message in enumerate(messages):
         role = _role(message.role)
         raw = f"{place}/{index}"
@@ -150,7 +157,7 @@ def _turns(messages: Sequence[Message], place: str, called: dict[str, str], whol
             label=ROLES.get(message.role, message.role or "Unnamed"),
             note=_breakable(note),
             blocks=tuple(
-                _block(part, f"{raw}/parts/{n}", role, whole) for n, part in enumerate(message.parts)
+                _block(part, f"{raw}/parts/{n}", role, whole, halts) for n, part in enumerate(message.parts)
             ),
             calls=tuple(_call(call, f"{raw}/tool_calls/{n}") for n, call in enumerate(message.tool_calls)),
         )
@@ -166,10 +173,11 @@ def _role(role: str) -> str:
     return label.lower() if label else "other"
 
 
-def _block(part: Part, raw: str, role: str, whole: bool) -> Block:
+def _block(part: Part, raw: str, role: str, whole: bool, halts: Sequence[Halt]) -> Block:
     if part.type == "text" and part.text is not None:
         open_lines = None if whole else _OPEN_LINES.get(role)
-        return Block(said=quote_text(part.text, raw=f"{raw}/text", open_lines=open_lines, whole=whole))
+        said = quote_text(part.text, raw=f"{raw}/text", open_lines=open_lines, whole=whole, halts=halts)
+        return Block(said=said)
     if part.type == "reasoning" and part.text is not None:
         return Block(reasoning=quote_text(part.text, raw=f"{raw}/text", open_lines=3, whole=whole))
     if part.type in ("image", "audio", "video", "file") or part.url is not None:

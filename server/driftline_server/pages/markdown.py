@@ -11,6 +11,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup
 
+from driftline_server.pages.halts import Halt, quoted_with, remarked
 from driftline_server.pages.quoting import carried, uncarried
 
 _TAGS = {
@@ -23,9 +24,9 @@ _HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "
 """Quoted headings stand below those of the page."""
 
 
-def render_markdown(text: str) -> Markup:
+def render_markdown(text: str, *, halts: Sequence[Halt] = ()) -> Markup:
     """Render untrusted Markdown: HTML stays text, pictures are not fetched, line breaks survive."""
-    html = _PARSER.render(carried(text))
+    html = _PARSER.render(quoted_with(text, halts, carried))
     clean = nh3.clean(
         html,
         tags=_TAGS,
@@ -33,7 +34,7 @@ def render_markdown(text: str) -> Markup:
         url_schemes=_SCHEMES,
         link_rel="noopener noreferrer nofollow",
     )
-    return uncarried(clean)
+    return remarked(uncarried(clean), halts)
 
 
 def _make_parser() -> MarkdownIt:

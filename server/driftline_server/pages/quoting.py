@@ -31,9 +31,11 @@ _NAMES = {
 _UNNAMED = {"Cc": "control character", "Co": "private character", "Cs": "half of a character"}
 OPEN, CLOSE = "\ue0f0", "\ue0f1"
 """Stand-ins that carry a hidden character through Markdown; from outside they are shown as such."""
+HALT = "\ue0f2"
+"""Stands in quoted text where a remark of the page goes; from outside it is shown as a sign."""
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
-    "\ufff9-\ufffb\ud800-\udfff\ue0f0\ue0f1\U000e0000-\U000e007f]"
+    "\ufff9-\ufffb\ud800-\udfff\ue0f0-\ue0f2\U000e0000-\U000e007f]"
 )
 _CARRIED = re.compile(f"{OPEN}([0-9A-F]{{4,6}}){CLOSE}")
 

@@ -108,7 +108,9 @@ class RunPage:
 
     @cached_property
     def strip(self) -> Strip | None:
-        return draw_strip(self.run.timeline, self.run.duration_ms)
+        usage = self.run.usage
+        written = usage.output_tokens if usage is not None else None
+        return draw_strip(self.run.timeline, self.run.duration_ms, output_tokens=written)
 
     @property
     def error_type(self) -> Markup:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from driftline_server.pages.formatting import byte_length, plural, size
+from driftline_server.pages.halts import Halt, quoted_with, remarked
 from driftline_server.pages.json_view import view_json
 from driftline_server.pages.markdown import render_markdown
 from driftline_server.pages.quoting import visible
@@ -39,12 +41,14 @@ class Said:
         return visible(self.begins)
 
 
-def quote_text(text: str, *, raw: str, open_lines: int | None = None, whole: bool = False) -> Said:
+def quote_text(
+    text: str, *, raw: str, open_lines: int | None = None, whole: bool = False, halts: Sequence[Halt] = ()
+) -> Said:
     """Prepare a text; a very long one is cut unless ``whole``, one above ``open_lines`` lines is folded."""
     shown = text if whole else text[:MOST_CHARACTERS]
     return Said(
-        read=_read(shown),
-        source=visible(shown),
+        read=_read(shown, halts),
+        source=remarked(Markup(quoted_with(shown, halts, visible)), halts),
         is_whole=len(shown) == len(text),
         size_text=size(byte_length(text)).text,
         raw=raw,
@@ -62,7 +66,7 @@ def _fold(text: str, open_lines: int) -> str:
     return f"Show all {of_what}"
 
 
-def _read(text: str) -> Markup:
+def _read(text: str, halts: Sequence[Halt]) -> Markup:
     """A text that is an object or a list in JSON is read as an outline, every other as Markdown."""
     if text.lstrip()[:1] in ("{", "["):
         try:
@@ -72,4 +76,4 @@ def _read(text: str) -> Markup:
         else:
             if isinstance(value, dict | list) and value:
                 return Markup('<div class="json">{}</div>').format(view_json(value).html)
-    return render_markdown(text)
+    return render_markdown(text, halts=halts)

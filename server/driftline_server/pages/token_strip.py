@@ -14,6 +14,9 @@ _TALLEST, _SHORTEST = 40.0, 6.0
 _MOST_TICKS = 1_200
 """More could not be told apart; of those that share a place the longest gap is drawn."""
 
+_FIRST_FITS = (4.0, 55.0)
+"""Percent of the width between which the words below the first-token mark have room."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StripStall:
@@ -58,13 +61,20 @@ class Strip:
     slow_ticks: str
     stalls: tuple[StripStall, ...]
     channels: tuple[ChannelBar, ...]
+    first_label: str
+    """Stands below the first-token mark; empty where it would run into its neighbours."""
     end_label: str
     facts: tuple[GapFact, ...]
     summary: str
 
 
-def draw_strip(timeline: TokenTimeline | None, duration_ms: float | None) -> Strip | None:
-    """Lay a stream out; ``None`` where nothing was streamed."""
+def draw_strip(
+    timeline: TokenTimeline | None, duration_ms: float | None, *, output_tokens: int | None = None
+) -> Strip | None:
+    """Lay a stream out; ``None`` where nothing was streamed.
+
+    Chunks are called tokens where there were as many of them as ``output_tokens``.
+    """
     times = token_times(timeline)
     if times is None or timeline is None:
         return None
@@ -80,10 +90,15 @@ def draw_strip(timeline: TokenTimeline | None, duration_ms: float | None) -> Str
         slow_ticks=slow,
         stalls=_stalls(times, end_ms),
         channels=_channels(timeline, times, end_ms),
-        end_label=duration(end_ms).drawn,
+        first_label="first token" if _FIRST_FITS[0] <= wait <= _FIRST_FITS[1] else "",
+        end_label=f"{_piece(timeline, output_tokens)} {timeline.chunks:,} · {duration(end_ms).drawn}",
         facts=_facts(timeline, times),
         summary=_summary(timeline),
     )
+
+
+def _piece(timeline: TokenTimeline, output_tokens: int | None) -> str:
+    return "token" if timeline.chunks == output_tokens else "chunk"
 
 
 def _ticks(times: TokenTimes, end_ms: float, slow_ms: float | None) -> tuple[str, str]:

@@ -106,10 +106,10 @@ def test_a_long_text_is_cut_and_says_how_long_it_is() -> None:
 
 
 def test_a_folded_text_says_how_many_lines_there_are() -> None:
-    said = quote_text("\n".join("abcdef"), raw="messages/0/parts/0/text", folded=True)
+    said = quote_text("\n".join("abcdef"), raw="messages/0/parts/0/text", open_lines=3)
     assert said.fold == "Show all 6 lines"
     assert said.preview == "a b c d e f"
-    assert quote_text("short", raw="", folded=True).fold == ""
+    assert quote_text("short", raw="", open_lines=3).fold == ""
 
 
 def test_the_last_own_line_of_a_stack_stands_out() -> None:

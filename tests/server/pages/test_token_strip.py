@@ -30,6 +30,14 @@ def test_the_wait_takes_its_share_of_the_width() -> None:
     assert strip.wait_label == "wait 100\u00a0ms"
 
 
+def test_the_first_and_the_last_token_are_named_below() -> None:
+    strip = strip_of(*[10.0] * 30, took=400.0)
+    assert (strip.first_label, strip.end_label) == ("first token", "chunk 31 · 400\u00a0ms")
+    counted = draw_strip(a_stream(1, *[10.0] * 30), 400.0, output_tokens=31)
+    assert counted is not None
+    assert (counted.first_label, counted.end_label) == ("", "token 31 · 400\u00a0ms")
+
+
 def test_every_gap_is_a_tick_and_slow_ones_are_apart() -> None:
     strip = strip_of(*[10.0] * 40, 90.0)
     assert strip.ticks.count("M") == 40
