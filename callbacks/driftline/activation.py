@@ -30,8 +30,13 @@ def install() -> None:
 
     Calling it again changes nothing. With ``DRIFTLINE_ENABLED=0`` nothing is watched.
     """
+    if _watch() and all(_is_missing(moment) for moment in _INTEGRATIONS):
+        _say_once("install() found no framework to watch; install one, such as: pip install langchain")
+
+
+def _watch() -> bool:
     if os.environ.get("DRIFTLINE_ENABLED", "").strip().lower() in _OFF:
-        return
+        return False
     for moment, integration in _INTEGRATIONS.items():
         if integration in sys.modules or moment in sys.modules:
             _begin(integration)
@@ -39,6 +44,7 @@ def install() -> None:
             _finder.awaited[moment] = integration
     if _finder.awaited and _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
+    return True
 
 
 def uninstall() -> None:
@@ -56,10 +62,36 @@ def uninstall() -> None:
 
 
 def autostart() -> None:
-    """Install if the environment asks for it. Never raises and never prints: the interpreter is starting."""
-    asked = os.environ.get(AUTO_VARIABLE, "").strip().lower() in _ON
-    if asked and not sys.flags.ignore_environment:
-        _attempt("starting by environment", install)
+    """Install if the environment asks for it. Never raises, for the interpreter is starting.
+
+    A value that says neither yes nor no is one log line.
+    """
+    value = os.environ.get(AUTO_VARIABLE, "").strip()
+    if sys.flags.ignore_environment or not value or value.lower() in _OFF:
+        return
+    if value.lower() in _ON:
+        _attempt("starting by environment", _watch)
+    else:
+        _attempt(
+            "starting by environment",
+            _say_once,
+            f"{AUTO_VARIABLE} is {value[:80]!r}; nothing is watched. Set it to 1 or 0",
+        )
+
+
+def _is_missing(moment: str) -> bool:
+    from importlib.util import find_spec
+
+    package = moment.partition(".")[0]
+    return package not in sys.modules and find_spec(package) is None
+
+
+def _say_once(message: str) -> None:
+    from driftline.causes import say
+
+    if message not in _said:
+        _said.add(message)
+        say(message)
 
 
 def _begin(integration: str) -> None:
@@ -72,7 +104,7 @@ def _await_first_run(module: ModuleType, integration: str) -> None:
     _expected.append(later)
 
 
-def _attempt(where: str, act: Callable[..., None], *args: Any) -> None:
+def _attempt(where: str, act: Callable[..., object], *args: Any) -> None:
     try:
         act(*args)
     except Exception as error:
@@ -155,3 +187,4 @@ class _Watching:
 
 _finder = _Finder()
 _expected: list[_Later] = []
+_said: set[str] = set()

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from driftline.causes import say
 from driftline.redaction import CREDENTIALS, DETECTOR_NAMES
+from driftline.variables import unknown_variables
 
 DEFAULT_URL = "http://127.0.0.1:8321"
 MAX_NAME = 200
@@ -80,6 +81,8 @@ def read_configuration(
 ) -> Configuration:
     """Read the environment; arguments that are not ``None`` come first. Never raises."""
     environ = os.environ if environ is None else environ
+    for name, described in unknown_variables(environ, _NAMES):
+        _say_once(name, "", described)
     given = {"url": url, "api_key": api_key, "project": project}
     values: dict[str, Any] = {}
     unreadable: set[str] = set()
@@ -283,6 +286,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
 )  # fmt: skip
 """What the client reads from the environment, beside ``DRIFTLINE_AUTO`` and ``DRIFTLINE_STRICT``."""
+_NAMES = frozenset(variable.name for variable in VARIABLES)
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Configuration)}
 _HOST_AND_PORT = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d+(?:/|$)", re.ASCII)
 """What people write who leave ``http://`` out."""

@@ -108,6 +108,24 @@ def test_an_interpreter_that_ignores_its_environment_is_left_alone(python: str, 
     assert server.requests == []
 
 
+def test_a_value_that_says_neither_yes_nor_no_is_one_line(python: str, server: FaultyServer) -> None:
+    done = run(python, APPLICATION, DRIFTLINE_AUTO="banana", DRIFTLINE_URL=server.url)
+    assert done.stdout == "done\n"
+    assert done.stderr == "driftline: DRIFTLINE_AUTO is 'banana'; nothing is watched. Set it to 1 or 0\n"
+    assert server.requests == []
+
+
+def test_installing_without_any_framework_says_what_to_install(python: str) -> None:
+    program = "import sys; sys.path = [each for each in sys.path if {!r} not in each]".format(
+        sysconfig.get_path("purelib")
+    )
+    lines = "import driftline; driftline.install(); driftline.install()"
+    done = run(python, f"{program}\n{lines}")
+    assert done.stderr == (
+        "driftline: install() found no framework to watch; install one, such as: pip install langchain\n"
+    )
+
+
 def test_a_program_without_a_framework_imports_none(python: str) -> None:
     program = "import sys; print(sorted(set(sys.modules) & {'langchain_core', 'driftline.runtime', 'ssl'}))"
     done = run(python, program, DRIFTLINE_AUTO="1")

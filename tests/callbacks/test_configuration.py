@@ -9,6 +9,8 @@ import pytest
 
 from driftline import configuration
 from driftline.configuration import VARIABLES, Configuration, Content, read_configuration
+from driftline.variables import SERVER_SETTINGS
+from driftline_server.settings import Settings, variable_of
 
 
 @pytest.fixture(autouse=True)
@@ -191,6 +193,37 @@ def test_the_address_of_a_page_means_its_server(
 def test_a_server_that_is_called_like_a_page_is_no_page(caplog: pytest.LogCaptureFixture) -> None:
     assert read_configuration({"DRIFTLINE_URL": "http://traces"}) == Configuration(url="http://traces")
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DRIFTLINE_PROJET", ": did you mean DRIFTLINE_PROJECT?"),
+        ("DRIFTLINE_APIKEY", ": did you mean DRIFTLINE_API_KEY?"),
+        ("DRIFTLINE_POTR", ": did you mean DRIFTLINE_PORT?"),
+        ("DRIFTLINE_XYZZY", ""),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_said_once(
+    name: str, meant: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        assert read_configuration({name: "a secret"}) == Configuration()
+    assert caplog.messages == [f"driftline: {name} is no variable that Driftline reads{meant}"]
+
+
+def test_variables_of_the_server_of_kubernetes_and_of_others_are_left_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = [variable_of(each.name) for each in fields(Settings) if each.name != "origins"]
+    others = ["DRIFTLINE_AUTO", "DRIFTLINE_STRICT", "DRIFTLINE_PASSWORD", "PATH", "DRIFTLINER"]
+    kubernetes = ["DRIFTLINE_SERVICE_HOST", "DRIFTLINE_WEB_PORT", "DRIFTLINE_PORT_8321_TCP_ADDR"]
+    read_configuration(dict.fromkeys([*server, *others, *kubernetes], "1"))
+    assert caplog.messages == []
+
+
+def test_the_client_knows_every_setting_of_the_server() -> None:
+    assert {*SERVER_SETTINGS} == {each.name for each in fields(Settings)} - {"origins"}
 
 
 def test_the_key_does_not_show() -> None:
