@@ -7,7 +7,7 @@ from importlib import import_module
 
 from driftline.version import __version__
 
-INSTALL = "pip install 'driftline[server]'"
+INSTALL = "install it with the extra [server], as README.md shows"
 _OURS = ("driftline", "driftline_server", "driftline_evaluators")
 
 

@@ -24,9 +24,15 @@ def fail_to_find(name: str) -> Any:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["serve", "--port", "1"], "driftline serve needs the server: pip install 'driftline[server]'\n"),
-        (["--quiet", "demo"], "driftline demo needs the server: pip install 'driftline[server]'\n"),
-        ([], "driftline needs the server: pip install 'driftline[server]'\n"),
+        (
+            ["serve", "--port", "1"],
+            "driftline serve needs the server: install it with the extra [server], as README.md shows\n",
+        ),
+        (
+            ["--quiet", "demo"],
+            "driftline demo needs the server: install it with the extra [server], as README.md shows\n",
+        ),
+        ([], "driftline needs the server: install it with the extra [server], as README.md shows\n"),
     ],
 )
 @pytest.mark.parametrize("missing", ["click", "flask.app", "driftline_server"])
@@ -48,7 +54,7 @@ def test_a_library_that_only_the_running_command_misses_is_told_alike(
     )
     monkeypatch.setattr(sys, "argv", ["driftline", "serve"])
     assert command.main() == 2
-    assert "pip install 'driftline[server]'" in capsys.readouterr().err
+    assert "install it with the extra [server], as README.md shows" in capsys.readouterr().err
 
 
 def test_a_fault_of_ours_is_not_taken_for_a_missing_server(monkeypatch: pytest.MonkeyPatch) -> None:
