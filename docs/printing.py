@@ -130,8 +130,8 @@ def printed() -> dict[Path, str]:
 
 
 def pages() -> list[Path]:
-    """Every page of the docs, the README among them."""
-    return [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+    """Every page of the docs, the READMEs for newcomers among them."""
+    return [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted(DOCS.glob("*.md"))]
 
 
 def main() -> None:

@@ -6,13 +6,19 @@ python examples/langchain_rag.py "Which law governs the guarantee?"
 from __future__ import annotations
 
 import re
+import sys
 
-from langchain_core.callbacks import CallbackManagerForRetrieverRun
-from langchain_core.documents import Document
-from langchain_core.output_parsers import StrOutputParser
-from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableConfig, RunnablePassthrough
+try:
+    from langchain_core.callbacks import CallbackManagerForRetrieverRun
+    from langchain_core.documents import Document
+    from langchain_core.output_parsers import StrOutputParser
+    from langchain_core.prompts import ChatPromptTemplate
+    from langchain_core.retrievers import BaseRetriever
+    from langchain_core.runnables import RunnableConfig, RunnablePassthrough
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"This example needs {missing.name}: install Driftline with the extra [demo], as README.md shows."
+    )
 from showing import choose_model, question_or, traced
 
 PASSAGES = {

@@ -5,13 +5,19 @@ python examples/langgraph_agent.py
 
 from __future__ import annotations
 
+import sys
 from datetime import date
 from typing import Any
 
-from langchain.agents import create_agent
-from langchain_core.messages import HumanMessage, ToolCall
-from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import tool
+try:
+    from langchain.agents import create_agent
+    from langchain_core.messages import HumanMessage, ToolCall
+    from langchain_core.runnables import RunnableConfig
+    from langchain_core.tools import tool
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"This example needs {missing.name}: install Driftline with the extra [demo], as README.md shows."
+    )
 from showing import choose_model, question_or, traced
 
 MATURITIES = {"isar note": date(2031, 3, 4), "elbe loan": date(2028, 6, 30)}

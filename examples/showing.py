@@ -29,7 +29,9 @@ def choose_model(**offline: Any) -> BaseChatModel:
     try:
         from langchain_anthropic import ChatAnthropic
     except ImportError:
-        sys.exit("--live needs the client of Claude: pip install langchain-anthropic")
+        sys.exit(
+            "--live needs langchain_anthropic: install Driftline with the extra [demo], as README.md shows."
+        )
     return ChatAnthropic(model_name=CLAUDE)  # type: ignore[call-arg]
 
 
@@ -50,7 +52,7 @@ def traced() -> Iterator[DriftlineCallbackHandler]:
     elif handler.flush(timeout_s=10):
         print(f"\nLook at the trace: {url}/traces/{handler.last_trace_id}")
     else:
-        print("\nThe trace could not be delivered. See why with: driftline doctor")
+        print("\nThe trace could not be delivered; the lines above say why.")
 
 
 def _answers(url: str) -> bool:

@@ -131,6 +131,20 @@ def test_live_without_a_key_is_told_in_one_line(name: str, unused_url: str) -> N
     assert outcome.complained == "--live needs a key: set ANTHROPIC_API_KEY.\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "missing"), [("langgraph_agent.py", "langchain"), ("langchain_rag.py", "langchain_core")]
+)
+def test_what_is_not_installed_is_told_in_one_line(name: str, missing: str, tmp_path: Path) -> None:
+    absent = f"raise ModuleNotFoundError('No module named {missing}', name='{missing}')"
+    (tmp_path / f"{missing}.py").write_text(absent)
+    outcome = run_example(name, PYTHONPATH=str(tmp_path))
+    assert outcome.code == 1
+    assert outcome.said == ""
+    assert outcome.complained == (
+        f"This example needs {missing}: install Driftline with the extra [demo], as README.md shows.\n"
+    )
+
+
 def test_live_asks_claude(url: str) -> None:
     """Claude's place is taken by the stand-in, which speaks as the provider does."""
     with Provider(Answer.of("It matures", " on 04/03/2031.")) as provider:
