@@ -9,7 +9,7 @@ PYTHON ?= python3.13 python3.12 python3.11 python3
 ARGS ?=
 
 bin := $(VENV)/bin
-pip := PIP_DISABLE_PIP_VERSION_CHECK=1 $(bin)/python -m pip install --quiet --quiet
+pip := PIP_DISABLE_PIP_VERSION_CHECK=1 $(bin)/python -m pip install
 
 .PHONY: help setup check test browser run demo docs wheel bench format clean
 
@@ -57,7 +57,7 @@ clean: ## Remove what make made here
 
 # A stamp per set of dependencies, so that a second call is quick.
 $(VENV)/.demo: pyproject.toml | $(bin)/python
-	@echo "Installing Driftline with its demo into $(VENV) (a minute or two, once) ..."
+	@echo "Installing Driftline with its demo into $(VENV) (a few minutes, once) ..."
 	@$(pip) --editable '.[demo]'
 	@touch $@
 
