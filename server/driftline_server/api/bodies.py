@@ -15,7 +15,10 @@ from flask import Request
 from driftline_server.doors import RefusedRequest
 from driftline_server.settings import Settings
 
+MAX_MEMBERS = 1_000
+"""Gzip members of one body; an honest one has one, or one per file that was joined to it."""
 _CHUNK = 256 * 1024
+_FEED = 64 * 1024
 _MAX_WINDOW = 32 * 1024 * 1024
 _ENCODINGS = "gzip, zstd, identity"
 _WAIT_S = 1
@@ -173,19 +176,30 @@ def _identity(body: bytes) -> Iterator[bytes]:
 
 
 def _gunzip(body: bytes) -> Iterator[bytes]:
-    rest = body
-    while rest:
+    sent = memoryview(body)
+    position = members = 0
+    while position < len(sent):
+        members += 1
+        if members > MAX_MEMBERS:
+            raise RefusedRequest(
+                400,
+                f"the body has more than {MAX_MEMBERS:,} gzip members",
+                remedy="compress the body in one piece",
+                field="body",
+            )
         member = zlib.decompressobj(wbits=31)
         while not member.eof:
+            # What is left over is copied at each step, so a step sees no more than a slice of the body.
+            fed = sent[position : position + _FEED]
             try:
-                chunk = member.decompress(rest, _CHUNK)
+                chunk = member.decompress(fed, _CHUNK)
             except zlib.error:
                 raise _damaged("gzip") from None
-            if not chunk and not member.eof:
+            used = len(fed) - len(member.unused_data if member.eof else member.unconsumed_tail)
+            if not (chunk or used or member.eof):
                 raise _damaged("gzip")
             yield chunk
-            rest = member.unconsumed_tail
-        rest = member.unused_data
+            position += used
 
 
 def _unzstd(body: bytes) -> Iterator[bytes]:

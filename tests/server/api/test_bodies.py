@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from driftline.wire import encode_batch
-from driftline_server.api.bodies import BodyReader
+from driftline_server.api.bodies import MAX_MEMBERS, BodyReader
 from driftline_server.doors import RefusedRequest
 from driftline_server.settings import MB, Settings
 
@@ -109,6 +109,34 @@ def test_a_damaged_body_is_refused(client: FlaskClient, encoding: str) -> None:
         answer = post(client, damaged, encoding)
         assert answer.status_code == 400, damaged[:20]
         assert answer.get_json()["error"]["problem"].startswith("the body is not")
+
+
+def test_a_gzip_body_of_several_members_is_read_as_one(client: FlaskClient) -> None:
+    body = json.dumps(encode_batch([a_run(inputs=[str(number) for number in range(50_000)])])).encode()
+    size = len(body) // (MAX_MEMBERS - 1) + 1
+    parts = [gzip.compress(body[start : start + size], 1) for start in range(0, len(body), size)]
+    assert MAX_MEMBERS // 2 < len(parts) <= MAX_MEMBERS
+    answer = post(client, b"".join(parts), "gzip")
+    assert answer.get_json() == {"accepted": 1, "new": 1, "merged": 0, "unchanged": 0, "problems": []}
+
+
+def test_a_gzip_header_may_be_longer_than_one_step_of_reading(client: FlaskClient) -> None:
+    body = json.dumps(encode_batch([a_run()])).encode()
+    packed = gzip.compress(body)
+    named = packed[:3] + b"\x08" + packed[4:10] + b"n" * 200_000 + b"\0" + packed[10:]
+    assert post(client, named, "gzip").status_code == 200
+
+
+def test_a_gzip_body_of_very_many_members_is_refused(client: FlaskClient) -> None:
+    empty = gzip.compress(b"")
+    answer = post(client, empty * (2 * MB // len(empty)), "gzip")
+    assert answer.status_code == 400
+    assert answer.get_json()["error"] == {
+        "status": 400,
+        "problem": "the body has more than 1,000 gzip members",
+        "field": "body",
+        "remedy": "compress the body in one piece",
+    }
 
 
 def a_bomb(encoding: str, expanded_bytes: int) -> bytes:
