@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -11,8 +12,22 @@ from driftline.errors import DriftlineError
 from driftline_server.cli.console import console, plain
 from driftline_server.cli.options import opened, store_options
 from driftline_server.cli.root import CONTEXT
+from driftline_server.cli.running import WRONG_USAGE
 from driftline_server.operations import access
 from driftline_server.storage.queries import Role
+
+
+class NoPassword(click.ClickException):
+    """Nobody can be asked for a password, and none was given."""
+
+    exit_code = WRONG_USAGE
+
+
+password_option = click.option(
+    "--password",
+    envvar="DRIFTLINE_PASSWORD",
+    help="Where it is not given: asked for in a terminal, else the first line of standard input.",
+)
 
 
 @click.group("users", context_settings=CONTEXT)
@@ -23,7 +38,7 @@ def command() -> None:
 @command.command("add")
 @click.argument("name")
 @click.option("--role", type=click.Choice([each.value for each in Role]), default=Role.MEMBER.value)
-@click.option("--password", envvar="DRIFTLINE_PASSWORD", help="Asked for where it is not given.")
+@password_option
 @store_options
 def add(name: str, role: str, password: str | None, **given: Any) -> None:
     """Add a person. The first one should be an admin."""
@@ -38,7 +53,7 @@ def add(name: str, role: str, password: str | None, **given: Any) -> None:
 
 @command.command("passwd")
 @click.argument("name")
-@click.option("--password", envvar="DRIFTLINE_PASSWORD", help="Asked for where it is not given.")
+@password_option
 @store_options
 def passwd(name: str, password: str | None, **given: Any) -> None:
     """Give a person another password."""
@@ -69,5 +84,10 @@ def list_users(**given: Any) -> None:
 
 
 def _ask_password() -> str:
-    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return password
+    if sys.stdin.isatty():
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        return password
+    line = sys.stdin.readline()
+    if not line:
+        raise NoPassword("no password on standard input: give it as the first line, or in DRIFTLINE_PASSWORD")
+    return line.removesuffix("\n").removesuffix("\r")

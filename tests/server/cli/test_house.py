@@ -64,6 +64,26 @@ def test_a_user_is_added_listed_and_given_another_password(cli: Cli, data: Path)
     assert user.role is Role.ADMIN
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nrest\n"])
+def test_without_a_terminal_a_password_is_the_first_line_of_standard_input(
+    cli: Cli, data: Path, ending: str
+) -> None:
+    result = cli("users", "add", "ada", "--data", data, stdin=PASSWORD + ending)
+    assert (result.code, result.err) == (0, "")
+    assert cli("users", "passwd", "ada", "--data", data, stdin=f"another good one{ending}").code == 0
+    with opened_services(Settings(data=data)) as services:
+        assert access.check_password(services, "ada", "another good one") is not None
+
+
+def test_without_a_terminal_and_a_password_the_remedy_is_named(cli: Cli, data: Path) -> None:
+    result = cli("users", "add", "ada", "--data", data)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines() == [
+        "driftline: no password on standard input: give it as the first line, or in DRIFTLINE_PASSWORD"
+    ]
+    assert cli("users", "list", "--data", data).out.startswith("nobody yet")
+
+
 def test_a_password_can_come_from_the_environment(
     cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
