@@ -63,7 +63,7 @@ class RunNotes:
         if node.is_orphan:
             facts.append("parent not here yet" if self._is_running else "its parent never arrived")
         facts += self._attempt(node)
-        if run.status is Status.ERROR and run.error:
+        if run.error and self._began_here(node):
             return _note([*facts, run.error])
         if run.kind is Kind.LLM:
             return _note([*facts, *self._of_a_model_run(node)])
@@ -73,6 +73,11 @@ class RunNotes:
         if call is not None:
             return _note(facts, words=call[1], voice="machine")
         return _note(facts or self._below(node) or self._which(node))
+
+    def _began_here(self, node: Node) -> bool:
+        """Whether an error is its own; those above it only passed it on."""
+        below = (self._tree.by_id[child].run.status for child in node.children)
+        return node.run.status is Status.ERROR and Status.ERROR not in below
 
     def _attempt(self, node: Node) -> list[str]:
         """Which attempt it is, where earlier ones failed; what holds others is not tried but done again."""

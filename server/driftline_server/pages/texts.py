@@ -15,7 +15,7 @@ from driftline_server.pages.markdown import render_markdown
 from driftline_server.pages.quoting import visible
 
 MOST_CHARACTERS = 20_000
-_LINE = 80
+_LINE = 68
 """Characters that about fill a line of quoted text."""
 _PREVIEW = 320
 

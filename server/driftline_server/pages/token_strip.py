@@ -14,7 +14,7 @@ _TALLEST, _SHORTEST = 40.0, 6.0
 _MOST_TICKS = 1_200
 """More could not be told apart; of those that share a place the longest gap is drawn."""
 
-_FIRST_FITS = (4.0, 55.0)
+_FIRST_FITS = (4.0, 62.0)
 """Percent of the width between which the words below the first-token mark have room."""
 
 

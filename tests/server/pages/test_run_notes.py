@@ -75,3 +75,9 @@ def test_a_parent_that_is_missing_may_still_come_while_the_trace_runs() -> None:
     grown = tree(run("child", "root", kind=Kind.LLM, name="answer", model="m-1"))
     assert notes(grown) == {"child": "its parent never arrived · answer"}
     assert notes(grown, is_running=True) == {"child": "parent not here yet · answer"}
+
+
+def test_an_error_is_told_where_it_began_and_not_again_by_all_above() -> None:
+    failed = {"status": Status.ERROR, "error": "KeyError: 'x'"}
+    grown = tree(run("root", **failed), run("read", "root", **failed), run("parse", "read", **failed))
+    assert notes(grown) == {"root": "", "read": "", "parse": "KeyError: &#39;x&#39;"}
