@@ -127,9 +127,11 @@ def test_neighbours_and_the_list_are_one_key_away_within_the_filter(visitor: Vis
     assert page.locator(".pos span").inner_text().startswith("5 of")
     page.keyboard.press("J")
     page.locator(".pos span", has_text="6 of").wait_for()
+    page.wait_for_load_state()
     page.keyboard.press("K")
     page.locator(".pos span", has_text="5 of").wait_for()
     assert page.url.split("?")[0] == first.split("?")[0]
+    page.wait_for_load_state()
     page.keyboard.press("u")
     page.wait_for_url("**/traces?**feature=rag_qa**")
 
@@ -222,9 +224,12 @@ def test_a_server_that_went_away_is_said_and_the_run_can_be_asked_for_again(
         page = visitor.open(f"/traces/{scenes.key_terms}")
         page.context.set_offline(True)
         page.keyboard.press("j")
-        page.locator(".part-failed", has_text="No connection to the server").wait_for()
+        page.locator(".part-failed", has_text="No connection to the server since ").wait_for()
+        assert page.locator(".part-failed svg").is_visible()
+        assert page.locator("#detail .answer").is_visible()
         page.context.set_offline(False)
         page.get_by_role("button", name="Try again").click()
         panel(page, "parse_terms")
+        assert page.locator(".part-failed").count() == 0
         visitor.close()
     assert [line for line in visitor.noise if "ERR_INTERNET_DISCONNECTED" not in line] == []

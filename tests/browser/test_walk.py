@@ -136,6 +136,14 @@ def test_a_page_prints_without_its_frame_and_with_everything_open(visitor: Visit
     assert not page.locator(".rail").is_visible()
     assert page.locator("#pane-metadata").is_visible()
     assert page.locator(".fold").first.get_attribute("open") is not None
+    for unwanted in (".find", ".more", "kbd", "button"):
+        assert page.locator(unwanted).locator("visible=true").count() == 0, unwanted
+    titles = page.locator(".pane").evaluate_all(
+        "panes => panes.map(pane => getComputedStyle(pane, '::before').content)"
+    )
+    assert titles == ['"Conversation"', '"Data"', '"Scores"', '"Timing"', '"Metadata"']
+    assert page.locator(".print-foot").inner_text() == page.url
+    assert page.locator(".q-title").is_visible()
 
 
 def test_type_has_the_sizes_that_were_agreed(visitor: Visitor, scenes: Scenes) -> None:

@@ -41,6 +41,8 @@ class Frame:
     """Runs in the store; ``None`` where the page must do without the store."""
     account: str
     """Who is logged in; empty where nobody has to be."""
+    address: str
+    """Of the page, for its foot on paper."""
     is_tight: bool = False
     """The rail shows icons only."""
 
@@ -58,13 +60,21 @@ def make_frame(title: str, *, here: str = "", is_tight: bool = False) -> Frame:
         sections=_sections(here),
         stored=number(get_totals(services()).runs),
         account=_account(),
+        address=request.url,
         is_tight=is_tight,
     )
 
 
 def make_bare_frame(title: str) -> Frame:
     """The frame of a page that must not read the store: nobody is logged in yet, or something failed."""
-    return Frame(title=title, viewer=read_current_viewer(), sections=_sections(""), stored=None, account="")
+    return Frame(
+        title=title,
+        viewer=read_current_viewer(),
+        sections=_sections(""),
+        stored=None,
+        account="",
+        address=request.url,
+    )
 
 
 def project_links(chosen: str | None, address: dict[str, str]) -> tuple[str, tuple[Link, ...]]:
@@ -80,7 +90,7 @@ def project_links(chosen: str | None, address: dict[str, str]) -> tuple[str, tup
         )
         for name in names
     ]
-    if chosen is None and len(names) == 1:
+    if len(names) == 1 and chosen in (None, *names):
         return names[0], ()
     return chosen or "All projects", tuple(links)
 

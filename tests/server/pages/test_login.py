@@ -46,6 +46,12 @@ def test_whoever_is_not_logged_in_is_led_to_the_login_and_back(guarded: FlaskCli
     assert "ines" in guarded.get("/traces").text
 
 
+def test_the_empty_page_says_that_a_program_needs_a_key(guarded: FlaskClient, client: FlaskClient) -> None:
+    log_in(guarded)
+    assert "DRIFTLINE_API_KEY" in guarded.get("/traces").text
+    assert "DRIFTLINE_API_KEY" not in client.get("/traces").text
+
+
 def test_a_wrong_password_says_so_and_keeps_the_name(guarded: FlaskClient) -> None:
     response = log_in(guarded, password="wrong password")
     assert response.status_code == 401

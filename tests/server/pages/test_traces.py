@@ -313,3 +313,11 @@ def test_every_page_has_one_heading_a_main_and_a_title(services: Services, clien
         assert len(re.findall(r"<h1\b", html)) == 1
         assert len(re.findall(r"<main\b", html)) == 1
         assert f"<title>{title}</title>" in html
+
+
+def test_the_only_project_is_a_name_and_not_a_menu(services: Services, client: FlaskClient) -> None:
+    run = a_run()
+    add(services, run)
+    services.catalog.ensure_projects([run.project], now=BEGIN)
+    for address in ("/traces", f"/traces/{run.trace_id}"):
+        assert '<span class="project">' in client.get(address).text

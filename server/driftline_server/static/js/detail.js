@@ -16,8 +16,12 @@ export function showRun(id, kind, href) {
   address.searchParams.set("run", id);
   if (tabOf(kind)) address.searchParams.set("tab", tabOf(kind));
   history.replaceState(history.state, "", address);
-  if (panel.querySelector(".d-all")?.dataset.detailRun === id) return;
   underway?.abort();
+  if (panel.querySelector(".d-all")?.dataset.detailRun === id) {
+    panel.querySelector(".part-failed")?.remove();
+    panel.classList.remove("busy");
+    return;
+  }
   underway = new AbortController();
   load(id, address, underway.signal);
 }
@@ -45,19 +49,30 @@ async function load(id, address, signal) {
   }
 }
 
+/** What was shown before stays; the line above it says what failed, and since when that stands there. */
 function sayFailed(words, again) {
+  const since = panel.querySelector(".part-failed")?.dataset.since ?? new Date().toTimeString().slice(0, 8);
+  panel.querySelector(".part-failed")?.remove();
   const line = document.createElement("p");
   line.className = "part-failed";
+  line.dataset.since = since;
   line.setAttribute("role", "alert");
-  const text = document.createElement("b");
-  text.textContent = words;
+  const text = document.createElement("span");
+  const what = document.createElement("b");
+  what.textContent = words;
+  const rest = panel.querySelector(".d-all") ? "; below is still the run before" : "";
+  text.append(what, ` since ${since}${rest}`);
   const button = document.createElement("button");
   button.type = "button";
   button.className = "act";
   button.textContent = "Try again";
   button.addEventListener("click", again);
-  line.append(text, button);
-  panel.replaceChildren(line);
+  line.append(warningIcon(), text, button);
+  panel.prepend(line);
+}
+
+function warningIcon() {
+  return document.getElementById("failed-icon").content.firstElementChild.cloneNode(true);
 }
 
 function showTab(tab, { focus = false } = {}) {
