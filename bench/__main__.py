@@ -34,11 +34,10 @@ def main() -> None:
         figures = _measure(part, quick=options.quick, port=options.port)
         facts = machine.facts() | {"other work before": f"{busy:.0%} of all cores"}
         results[part] = {"facts": facts, "figures": figures}
-    text = tables(results)
-    print(text)
-    if not options.quick:
-        JSON_FILE.write_text(json.dumps(results, indent=2) + "\n")
-        TABLE_FILE.write_text(text)
+        if not options.quick:
+            JSON_FILE.write_text(json.dumps(results, indent=2) + "\n")
+            TABLE_FILE.write_text(tables(results))
+    print(tables(results))
 
 
 def _measure(part: str, *, quick: bool, port: int) -> Any:

@@ -21,7 +21,7 @@ def server(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """``driftline serve`` on a fresh or filled data folder, ready when the block begins."""
     command = (sys.executable, "-m", "driftline", "serve", "--port", str(port), "--data", str(data))
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DRIFTLINE_")}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         wait_for_page(port, process)
         yield process
