@@ -8,6 +8,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, NoReturn
 
 from flask import Request
@@ -17,6 +18,11 @@ from driftline_server.settings import Settings
 
 MAX_MEMBERS = 1_000
 """Gzip members of one body; an honest one has one, or one per file that was joined to it."""
+MAX_VALUES = 1_000_000
+"""JSON values of one body; each takes many times its size on the wire once it is an object of Python."""
+_MANY_VALUES = 100_000
+_VALUE_BYTES = 64
+"""What a value is counted as, besides its text, in a body that has many."""
 _CHUNK = 256 * 1024
 _FEED = 64 * 1024
 _MAX_WINDOW = 32 * 1024 * 1024
@@ -52,7 +58,10 @@ class BodyReader:
                 expanded += chunk
                 if len(expanded) > self._settings.max_expanded_bytes:
                     self._refuse_size("max_expanded_bytes", "the expanded body")
-            yield parse_json(bytes(expanded))
+            body = bytes(expanded)
+            del expanded
+            count(_VALUE_BYTES * _count_many_values(body))
+            yield parse_json(body)
 
     def _check_size(self, request: Request) -> None:
         if (request.content_length or 0) > self._settings.max_body_bytes:
@@ -139,6 +148,32 @@ def _place_of(name: str, text: str) -> str:
     start = next(each.start() for each in outside.finditer(text) if each[1])
     line = text.count("\n", 0, start) + 1
     return f" at line {line}, column {start - text.rfind(chr(10), 0, start)}"
+
+
+def _count_many_values(body: bytes) -> int:
+    """About how many JSON values a body has; 0 for a body of few, which need not be counted exactly.
+
+    Raises:
+        RefusedRequest: 413, there are more than ``MAX_VALUES``.
+    """
+    if sum(map(body.count, _BEGINNINGS)) <= _MANY_VALUES:
+        return 0
+    # Commas of texts may have been among them. Without its escapes, a string ends at the next quote.
+    bare = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    values = (each for each in _TO_NEXT_VALUE.finditer(bare) if each[1])
+    found = sum(1 for _ in islice(values, MAX_VALUES + 1))
+    if found > MAX_VALUES:
+        raise RefusedRequest(
+            413,
+            f"the body has more than {MAX_VALUES:,} JSON values",
+            remedy="send smaller batches, with fewer lists and objects in them",
+            field="body",
+        )
+    return found
+
+
+_BEGINNINGS = (b",", b"[", b"{")
+_TO_NEXT_VALUE = re.compile(rb'[^"\[{,]*+(?:"[^"]*+"?[^"\[{,]*+){0,1000}+([\[{,])?')
 
 
 def _unreadable(problem: str, remedy: str) -> RefusedRequest:

@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from driftline.wire import encode_batch
-from driftline_server.api.bodies import MAX_MEMBERS, BodyReader
+from driftline_server.api.bodies import MAX_MEMBERS, MAX_VALUES, BodyReader
 from driftline_server.doors import RefusedRequest
 from driftline_server.settings import MB, Settings
 
@@ -165,6 +165,72 @@ def test_a_bomb_is_refused_before_it_has_grown(make_app: MakeApp, encoding: str)
         "send smaller batches, or raise the setting max_expanded_bytes"
     )
     assert peak < 16 * MB
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        b"{}," * 4 * MB,
+        b"[[],[],[]]," * MB,
+        b"1," * 2 * MB,
+        b'{"a":1,"b":{}},' * MB,
+        rb'"a,b","\"",' * MB,
+    ],
+    ids=["objects", "arrays", "numbers", "fields", "strings"],
+)
+def test_a_body_of_very_many_values_is_refused_before_it_becomes_objects(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, values: bytes
+) -> None:
+    def read(body: bytes) -> Any:
+        raise AssertionError("it became objects")
+
+    monkeypatch.setattr("driftline_server.api.bodies.parse_json", read)
+    answer = post(client, gzip.compress(b'{"version":1,"runs":[' + values + b"{}]}", 1), "gzip")
+    assert answer.status_code == 413
+    assert answer.get_json()["error"] == {
+        "status": 413,
+        "problem": "the body has more than 1,000,000 JSON values",
+        "field": "body",
+        "remedy": "send smaller batches, with fewer lists and objects in them",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",[{" * MAX_VALUES,
+        '","' * MAX_VALUES,
+        r",\," * MAX_VALUES + ',"' * MAX_VALUES,
+    ],
+    ids=["punctuation", "quotes", "escapes"],
+)
+def test_commas_and_brackets_inside_texts_are_no_values(client: FlaskClient, text: str) -> None:
+    answer = post(client, json.dumps(encode_batch([a_run(inputs=text)])).encode())
+    assert answer.status_code == 200
+    assert answer.get_json()["accepted"] == 1
+
+
+def test_a_text_without_an_end_is_no_json_whatever_is_in_it(client: FlaskClient) -> None:
+    endless = b'{"runs":["' + b'\\",' * 2 * MAX_VALUES
+    for body in (endless, endless + b"\\"):
+        assert post(client, gzip.compress(body), "gzip").status_code == 400
+
+
+def test_many_values_count_among_what_is_worked_on_at_the_same_time(make_app: MakeApp) -> None:
+    app = make_app()
+    reader = BodyReader(Settings(max_waiting_bytes=10 * MB))
+    body = b"[" + b"1," * 200_000 + b"1]"
+
+    def request() -> Any:
+        return app.test_request_context(
+            RUNS, method="POST", data=body, content_type="application/json"
+        ).request
+
+    with reader.read_json(request()) as document:
+        assert len(document) == 200_001
+        with pytest.raises(RefusedRequest) as refused, reader.read_json(request()):
+            raise AssertionError("two bodies of many values at once")
+    assert refused.value.code == 429
 
 
 def test_a_body_above_the_limit_is_refused_with_the_limit(make_app: MakeApp) -> None:
