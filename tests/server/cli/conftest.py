@@ -37,6 +37,8 @@ Cli = Callable[..., Result]
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Runs a command in this process; nothing of the environment counts."""
+    # Those who run tests in several processes give each of them a width.
+    monkeypatch.delenv("COLUMNS", raising=False)
     for name in [name for name in os.environ if name.startswith("DRIFTLINE_")]:
         monkeypatch.delenv(name)
 
