@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from contracts.records import a_run
 
 from driftline.errors import ConfigurationError, DriftlineError
 from driftline.wire import encode_batch
+from driftline_server import waitress_server
 from driftline_server.operations.access import add_api_key, put_user
 from driftline_server.serving import RunningServer, answers, running
 from driftline_server.settings import Settings
+from driftline_server.waitress_server import _network_of
 from driftline_server.wiring import opened_services
 
 DEADLINE_S = 30.0
@@ -297,3 +299,101 @@ def test_a_failed_start_leaves_the_store_closed(tmp_path: Path, server: RunningS
     with pytest.raises(ConfigurationError), running(Settings(data=data, port=port, worker=False)):
         raise AssertionError("the server must not start")
     assert not (data / "driftline.db-wal").exists()
+
+
+HALF_A_REQUEST = (
+    b"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 1000\r\n\r\n{"
+)
+
+
+def is_closed_by_the_server(connection: socket.socket) -> bool:
+    """Whether the server ended a connection on which it has nothing to say."""
+    connection.settimeout(0.2)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def connect(url: str, address: str = "127.0.0.1") -> socket.socket:
+    port = int(url.rpartition(":")[2])
+    return socket.create_connection(("127.0.0.1", port), DEADLINE_S, source_address=(address, 0))
+
+
+def test_no_address_can_take_all_connections(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waitress_server, "CONNECTIONS_PER_ADDRESS", 5)
+    with ExitStack() as stack:
+        half = [stack.enter_context(connect(server.url, "127.0.0.2")) for _ in range(5)]
+        for each in half:
+            each.sendall(HALF_A_REQUEST)
+        refused = stack.enter_context(connect(server.url, "127.0.0.2"))
+        wait_until(lambda: is_closed_by_the_server(refused), "the sixth connection is closed")
+        assert not any(map(is_closed_by_the_server, half))
+        assert ask(server.url, "GET", "/healthz")[0] == 200, "other addresses are answered"
+
+        half[0].close()
+
+        def is_let_in() -> bool:
+            with connect(server.url, "127.0.0.2") as another:
+                return not is_closed_by_the_server(another)
+
+        wait_until(is_let_in, "there is room again")
+
+
+def test_the_trusted_proxy_may_open_as_many_connections_as_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waitress_server, "CONNECTIONS_PER_ADDRESS", 2)
+    settings = Settings(data=tmp_path, port=0, worker=False, trusted_proxy="127.0.0.1")
+    with running(settings) as server, ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(connect(server.url)).sendall(HALF_A_REQUEST)
+        assert ask(server.url, "GET", "/healthz")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /healthz HT", HALF_A_REQUEST], ids=["nothing", "half a head", "half a body"]
+)
+def test_a_request_that_does_not_go_on_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(waitress_server, "_SILENT_S", 0.5)
+    monkeypatch.setattr(waitress_server, "_LOOK_AROUND_S", 1)
+    with (
+        running(Settings(data=tmp_path, port=0, worker=False)) as server,
+        connect(server.url) as idle,
+        connect(server.url) as half,
+    ):
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        half.sendall(sent)
+        wait_until(lambda: is_closed_by_the_server(half), "the half request is dropped")
+        assert not is_closed_by_the_server(idle), "between requests a client may be silent for longer"
+
+
+@pytest.mark.parametrize("limit", ["_SILENT_S", "_RECEIVE_S"])
+def test_a_request_that_trickles_is_dropped_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(waitress_server, limit, 1)
+    monkeypatch.setattr(waitress_server, "_LOOK_AROUND_S", 1)
+    start = b"GET /healthz HTTP/1.1\r\nX-Long: " if limit == "_SILENT_S" else HALF_A_REQUEST
+    with running(Settings(data=tmp_path, port=0, worker=False)) as server, connect(server.url) as slow:
+        slow.sendall(start)
+
+        def is_dropped_after_another_byte() -> bool:
+            try:
+                slow.sendall(b" ")
+            except (BrokenPipeError, ConnectionResetError):
+                return True
+            return is_closed_by_the_server(slow)
+
+        wait_until(is_dropped_after_another_byte, "the slow request is dropped")
+
+
+def test_addresses_of_one_household_count_as_one() -> None:
+    assert _network_of("2001:db8::1") == _network_of("2001:db8::ffff:2") != _network_of("2001:db8:0:1::1")
+    assert _network_of("192.0.2.1") != _network_of("192.0.2.2")
