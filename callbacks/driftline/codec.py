@@ -16,6 +16,8 @@ from driftline.errors import WireError
 MAX_DEPTH = 64
 MAX_INT = 2**53 - 1
 """The largest whole number that every JSON reader keeps exact."""
+MAX_DURATION_MS = 1030 * 366 * 86_400_000
+"""Of any time in a record, before or after: from the first moment that a record may name to the last."""
 Record = TypeVar("Record")
 Decode = Callable[[Any, str], Any]
 Encode = Callable[[Any], Any]
@@ -75,6 +77,27 @@ def decode_record(record_type: Callable[..., Record], document: Any, path: str) 
     return record_type(**values)
 
 
+def check_values(document: Any, limit: int, path: str) -> None:
+    """Bound how many values, at any depth, the fields of a record have together.
+
+    Raises:
+        WireError: there are more; the error names the field that exceeds the limit.
+    """
+    if not isinstance(document, dict):
+        return
+    found = 0
+    for name, value in document.items():
+        found += 1
+        waiting = [value]
+        while waiting:
+            each = waiting.pop()
+            inside = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+            found += len(inside)
+            waiting.extend(value for value in inside if isinstance(value, dict | list))
+        if found > limit:
+            raise WireError(_join(path, name), f"brings this to more than {limit:,} JSON values")
+
+
 @cache
 def plan_of(record_type: Any) -> tuple[FieldPlan, ...]:
     """The fields of a record in their order, ``extra`` left out."""
@@ -85,6 +108,8 @@ def plan_of(record_type: Any) -> tuple[FieldPlan, ...]:
             continue
         default = each.default_factory() if each.default_factory is not MISSING else each.default
         decode, encode = _codec_of(hints[each.name])
+        if is_time(each.name):
+            decode = _decode_ms
         plans.append(
             FieldPlan(
                 name=each.name,
@@ -101,6 +126,11 @@ def plan_of(record_type: Any) -> tuple[FieldPlan, ...]:
 @cache
 def _plans_by_name(record_type: Any) -> dict[str, FieldPlan]:
     return {plan.name: plan for plan in plan_of(record_type)}
+
+
+def is_time(name: str) -> bool:
+    """Whether a field holds a time in milliseconds; units ride in names."""
+    return name.endswith("_ms")
 
 
 def is_json(hint: Any) -> bool:
@@ -197,6 +227,13 @@ def _decode_float(value: Any, path: str) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise WireError(path, "expected a finite number")
+    return number
+
+
+def _decode_ms(value: Any, path: str) -> float:
+    number = _decode_float(value, path)
+    if abs(number) > MAX_DURATION_MS:
+        raise WireError(path, f"is not between -{MAX_DURATION_MS:,} and {MAX_DURATION_MS:,}")
     return number
 
 

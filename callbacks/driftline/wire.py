@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from driftline.codec import clean_text, decode_record, encode_record
+from driftline.codec import MAX_DURATION_MS, check_values, clean_text, decode_record, encode_record
 from driftline.errors import WireError, WireVersionError
 from driftline.merging import worked_out
 from driftline.records import Run, Score, Status
@@ -21,8 +21,8 @@ MAX_PROJECT = 200
 """Characters of a project's name: people pick it from lists."""
 MAX_NAME = 1_000
 """Characters of any other name, id, tag or label that is not payload."""
-MAX_DURATION_MS = 1030 * 366 * 86_400_000
-"""From the first to the last moment that the wire can say, 1970 to 2999."""
+MAX_VALUES = 200_000
+"""JSON values of one run or score, at any depth."""
 NAME_LIMITS: Mapping[str, int] = {
     "project": MAX_PROJECT,
     **dict.fromkeys(
@@ -169,6 +169,7 @@ def _decode_items(
     decoded: list[Decoded] = []
     for index, item in enumerate(items):
         try:
+            check_values(item, MAX_VALUES, f"{key}[{index}]")
             decoded.append(decode(item, f"{key}[{index}]"))
         except WireError as error:
             sent_id = item.get("id") if isinstance(item, dict) else None

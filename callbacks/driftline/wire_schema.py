@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any, get_args, get_origin
 
 from driftline import records
-from driftline.codec import MAX_INT, FieldPlan, is_json, optional_inner, plan_of
+from driftline.codec import MAX_DURATION_MS, MAX_INT, FieldPlan, is_json, is_time, optional_inner, plan_of
 from driftline.records import Run, Score
-from driftline.wire import MAX_DURATION_MS, MAX_NAME, NAME_LIMITS, WIRE_VERSION
+from driftline.wire import MAX_NAME, NAME_LIMITS, WIRE_VERSION
 
 Schema = dict[str, Any]
 
@@ -100,7 +100,8 @@ def _record_schema(record_type: type, definitions: dict[str, Schema]) -> Schema:
 
 
 def _field_schema(record_type: type, plan: FieldPlan, definitions: dict[str, Schema]) -> Schema:
-    schema = _schema_of(plan.hint, definitions) | _RULES.get(record_type, {}).get(plan.name, {})
+    times = {"minimum": -MAX_DURATION_MS, "maximum": MAX_DURATION_MS} if is_time(plan.name) else {}
+    schema = _schema_of(plan.hint, definitions) | times | _RULES.get(record_type, {}).get(plan.name, {})
     if not plan.required:
         schema = _or_null(schema)
     about = _member_docs()[record_type.__name__].get(plan.name)

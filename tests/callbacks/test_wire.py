@@ -13,14 +13,15 @@ import pytest
 from contracts.strategies import merged_runs, runs, scores
 from hypothesis import given
 
+from driftline.codec import MAX_DURATION_MS
 from driftline.configuration import MAX_NAME as MAX_CONFIGURED
 from driftline.configuration import read_configuration
 from driftline.errors import WireError, WireVersionError
 from driftline.records import Kind, Message, Part, Run, Score, Stall, Status, ToolCall
 from driftline.wire import (
-    MAX_DURATION_MS,
     MAX_NAME,
     MAX_PROJECT,
+    MAX_VALUES,
     WIRE_VERSION,
     decode_batch,
     decode_run,
@@ -270,6 +271,11 @@ class TestLimits:
     def test_a_duration_is_neither_negative_nor_longer_than_the_calendar(self, duration: float) -> None:
         assert refusal_of(a_document(duration_ms=duration)).field == "duration_ms"
 
+    @pytest.mark.parametrize("offset", [1e300, -1e300])
+    def test_no_time_lies_outside_the_calendar(self, offset: float) -> None:
+        problem = refusal_of(a_document(events=[{"name": "retry", "offset_ms": offset}]))
+        assert problem.field == "events[0].offset_ms"
+
     def test_a_sampled_trace_stands_for_at_least_itself(self) -> None:
         assert refusal_of(a_document(sampling_weight=0.99)).field == "sampling_weight"
 
@@ -335,3 +341,23 @@ class TestBatches:
         assert decode_run(a_document(messages=[message])).messages == (
             Message(role="user", parts=(Part(type="image", size_bytes=12),)),
         )
+
+
+@pytest.mark.parametrize("kind", ["runs", "scores"])
+def test_an_item_of_too_many_values_is_refused_by_its_field_and_its_neighbours_are_not(kind: str) -> None:
+    fields: dict[str, Any] = {"trace_id": ID, "name": "helpful"}
+    half: list[Any] = [[{"a": {}}] * 100] * (MAX_VALUES // 600 + 1)
+    document = {
+        "version": 1,
+        "runs": [],
+        kind: [
+            {**fields, "id": ID, "extra_1": half, "extra_2": half, "extra_3": half},
+            {**fields, "id": OTHER_ID, "extra_1": half, "extra_2": half},
+        ],
+    }
+    batch = decode_batch(document)
+    accepted = batch.runs if kind == "runs" else batch.scores
+    assert [each.id for each in accepted] == [OTHER_ID]
+    (problem,) = batch.problems
+    assert (problem.index, problem.id, problem.field) == (0, ID, f"{kind}[0].extra_3")
+    assert problem.problem == "brings this to more than 200,000 JSON values"

@@ -15,10 +15,9 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from hypothesis import strategies as st
 
-from driftline.codec import MAX_INT, is_json, optional_inner, plan_of
+from driftline.codec import MAX_DURATION_MS, MAX_INT, is_json, is_time, optional_inner, plan_of
 from driftline.merging import merge_runs, worked_out
 from driftline.records import Kind, Run, RunError, Score, Status
-from driftline.wire import MAX_DURATION_MS
 
 Record = TypeVar("Record")
 
@@ -35,6 +34,8 @@ moments = st.datetimes(
 )
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
+
+times = st.floats(min_value=-MAX_DURATION_MS, max_value=MAX_DURATION_MS)
 
 counts = st.integers(min_value=0, max_value=MAX_INT)
 
@@ -138,6 +139,8 @@ def _as_off_the_wire(run: Run) -> Run:
 
 def _field_of(record_type: type, name: str, hint: Any) -> st.SearchStrategy[Any]:
     override = _OVERRIDES.get((record_type, name))
+    if override is None and is_time(name):
+        return st.none() | times if optional_inner(hint) else times
     return _values_of(hint) if override is None else override
 
 

@@ -35,6 +35,7 @@ class IngestedDocument(TypedDict):
     new: int
     merged: int
     unchanged: int
+    """What brought nothing new: known just so, or told twice in the batch. The three make ``accepted``."""
     problems: list[ProblemDocument]
     """Items that were refused; their neighbours were accepted."""
     error: NotRequired[ErrorDocument]
@@ -95,7 +96,7 @@ def _store(batch: Batch) -> Response:
         "accepted": ingested.accepted,
         "new": ingested.runs.new + ingested.scores,
         "merged": ingested.runs.merged,
-        "unchanged": ingested.runs.unchanged + len(batch.scores) - ingested.scores,
+        "unchanged": ingested.accepted - ingested.runs.new - ingested.runs.merged - ingested.scores,
         "problems": problems,
     }
     if batch.problems and not ingested.accepted:

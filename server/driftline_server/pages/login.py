@@ -68,7 +68,10 @@ def _page(problem: str = "") -> LoginPage:
 
 def _own_address(address: str) -> str:
     """An address of this server; anything else would send people who log in to strangers."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return traces_address({})
     is_own = (
         not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith("//")
     )

@@ -67,6 +67,12 @@ def test_the_same_batch_twice_is_stored_once(client: FlaskClient) -> None:
     assert client.get("/api/v1/traces").get_json() == before
 
 
+def test_counts_add_up_where_a_batch_tells_of_a_run_several_times(client: FlaskClient) -> None:
+    root = a_run()
+    answer = send(client, encode_batch([root, root, a_child(root), root])).get_json()
+    assert (answer["accepted"], answer["new"], answer["merged"], answer["unchanged"]) == (4, 2, 0, 2)
+
+
 def test_an_end_may_come_before_its_start(client: FlaskClient) -> None:
     run_id = an_id(7)
     start = {"id": run_id, "trace_id": run_id, "name": "answer", "started_at": "2026-03-04T05:06:07Z"}
