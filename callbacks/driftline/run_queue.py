@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from typing import Generic, TypeVar
 
@@ -10,6 +11,7 @@ Item = TypeVar("Item")
 DELIVERED = "delivered"
 WITHHELD = "withheld"
 """Taken out by a processor, on purpose."""
+LONGEST_WAIT_S = 0.5
 
 
 class RunQueue(Generic[Item]):
@@ -113,8 +115,12 @@ class RunQueue(Generic[Item]):
 
     def await_settled(self, mark: int, timeout_s: float) -> bool:
         """Wait until as many runs as ``mark`` are settled; false where the time ran out."""
+        deadline = time.monotonic() + timeout_s
         with self._settling:
-            return self._settling.wait_for(lambda: self._settled >= mark, timeout=max(0.0, timeout_s))
+            while self._settled < mark and (left_s := deadline - time.monotonic()) > 0:
+                # A signal that comes just before the wait begins would be noticed only after all of it.
+                self._settling.wait(min(left_s, LONGEST_WAIT_S))
+            return self._settled >= mark
 
     def close(self) -> int:
         """Let nothing in any more and drop what is left; gives how many that were."""
