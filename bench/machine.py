@@ -36,7 +36,7 @@ def commit() -> str:
     head = subprocess.run((*git, "rev-parse", "--short", "HEAD"), capture_output=True, text=True, check=True)
     paths = ("callbacks", "evaluators", "server", "bench")
     changed = subprocess.run(
-        (*git, "status", "--porcelain", "--", *(f":/{each}" for each in paths)),
+        (*git, "status", "--porcelain", "--", *(f":/{each}" for each in paths), ":/!bench/RESULTS.*"),
         capture_output=True,
         text=True,
         check=True,
