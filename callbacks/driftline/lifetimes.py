@@ -80,7 +80,7 @@ def _end_as_interrupted() -> None:
     # A second Ctrl-C does not wait for any of that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # ``sys`` is emptied last, and always; what a frozen thread still refers to would outlive any other place.
-    vars(sys)["driftline_interruption"] = _Interruption()
+    sys.__dict__["driftline_interruption"] = _Interruption()
 
 
 class _Interruption:
