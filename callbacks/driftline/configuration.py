@@ -100,6 +100,8 @@ def read_configuration(
             except ValueError:
                 _complain(origin, _shown(text, variable), variable)
                 unreadable.add(variable.field)
+                if variable.field in _CAUTIOUS:
+                    values[variable.field] = _CAUTIOUS[variable.field]
             else:
                 if variable.field == "url":
                     _tell_of_a_page(origin, text.strip(), values["url"])
@@ -112,6 +114,8 @@ def read_configuration(
 def _complain(origin: str, shown: str, variable: Variable) -> None:
     default = _DEFAULTS[variable.field]
     instead = "it is left unset" if default is None else f"it stays {_written(default)}"
+    if variable.field in _CAUTIOUS:
+        instead = f"it counts as {_written(_CAUTIOUS[variable.field])}"
     if variable.field == "url":
         instead = "nothing is sent"
     _say_once(origin, shown, f"{origin} is {shown}; {instead}. Set it to {variable.expected}")
@@ -287,6 +291,8 @@ VARIABLES: tuple[Variable, ...] = (
 )  # fmt: skip
 """What the client reads from the environment, beside ``DRIFTLINE_AUTO`` and ``DRIFTLINE_STRICT``."""
 _NAMES = frozenset(variable.name for variable in VARIABLES)
+_CAUTIOUS: dict[str, Any] = {"enabled": False, "content": Content.NONE, "redact": DETECTOR_NAMES}
+"""What is done where these cannot be read: who set them wanted less to leave the program."""
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Configuration)}
 _HOST_AND_PORT = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d+(?:/|$)", re.ASCII)
 """What people write who leave ``http://`` out."""

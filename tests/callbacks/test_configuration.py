@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from driftline import configuration
 from driftline.configuration import VARIABLES, Configuration, Content, read_configuration
+from driftline.redaction import DETECTOR_NAMES
 from driftline.variables import SERVER_SETTINGS
 from driftline_server.settings import Settings, variable_of
 
@@ -92,12 +94,9 @@ def test_what_is_redacted(text: str, redact: tuple[str, ...]) -> None:
             "it is left unset. Set it to the key as the server showed it",
         ),
         ("DRIFTLINE_PROJECT", "x" * 201, "a name of at most 200 characters"),
-        ("DRIFTLINE_ENABLED", "maybe", "it stays True. Set it to 1 or 0"),
         ("DRIFTLINE_SAMPLE_RATE", "10%", "it stays 1. Set it to a number from 0 to 1"),
         ("DRIFTLINE_SAMPLE_RATE", "1.5", "a number from 0 to 1"),
         ("DRIFTLINE_SAMPLE_RATE", "nan", "a number from 0 to 1"),
-        ("DRIFTLINE_CONTENT", "some", "it stays full. Set it to full or none"),
-        ("DRIFTLINE_REDACT", "emails", "it stays key. Set it to all, none, or some of key,card,"),
         ("DRIFTLINE_CA_FILE", "/no/such/file.pem", "it is left unset. Set it to a PEM file that exists"),
         ("DRIFTLINE_TIMEOUT_S", "0", "it stays 10. Set it to a number from 0.1 to 3600"),
         ("DRIFTLINE_TIMEOUT_S", "inf", "it stays 10"),
@@ -116,6 +115,22 @@ def test_a_wrong_value_is_said_once_with_the_remedy(
     assert "\n" not in line
     if name == "DRIFTLINE_API_KEY":
         assert "dl_a" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said", "cautious"),
+    [
+        ("DRIFTLINE_ENABLED", "maybe", "it counts as False. Set it to 1 or 0", {"enabled": False}),
+        ("DRIFTLINE_CONTENT", "some", "it counts as none. Set it to full or", {"content": Content.NONE}),
+        ("DRIFTLINE_REDACT", "emails", "Set it to all, none, or some of", {"redact": DETECTOR_NAMES}),
+    ],
+)
+def test_what_was_meant_to_keep_something_at_home_does_so_where_it_cannot_be_read(
+    name: str, value: str, said: str, cautious: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_configuration({name: value}) == Configuration(**cautious)
+    [line] = caplog.messages
+    assert said in line
 
 
 @pytest.mark.parametrize(
