@@ -57,9 +57,10 @@ def command(
         click.echo(f"Driftline is at {url} (Ctrl-C ends it)")
         if opening:
             webbrowser.open(url)
+        if stop_with_stdin:
+            # Not before it answers: until then a signal would kill it rather than end it.
+            threading.Thread(target=_stop_at_end_of_input, name="driftline-parent", daemon=True).start()
 
-    if stop_with_stdin:
-        threading.Thread(target=_stop_at_end_of_input, name="driftline-parent", daemon=True).start()
     serve(settings, announce)
 
 
