@@ -17,10 +17,9 @@ from urllib.parse import urlsplit
 from driftline.causes import say
 from driftline.redaction import CREDENTIALS, DETECTOR_NAMES
 from driftline.variables import unknown_variables
+from driftline.wire import MAX_PROJECT
 
 DEFAULT_URL = "http://127.0.0.1:8321"
-MAX_NAME = 200
-"""Characters of a project, an environment or a release."""
 
 
 class Content(StrEnum):
@@ -165,7 +164,7 @@ def _header(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    if len(text) > MAX_NAME or not text.isprintable():
+    if len(text) > MAX_PROJECT or not text.isprintable():
         raise ValueError
     return text
 
@@ -236,7 +235,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         name="DRIFTLINE_PROJECT", field="project", meaning="The project that the runs belong to.",
-        expected=f"a name of at most {MAX_NAME} characters", read=_name,
+        expected=f"a name of at most {MAX_PROJECT} characters", read=_name,
     ),
     Variable(
         name="DRIFTLINE_ENVIRONMENT", field="environment", meaning="Where the program runs.",

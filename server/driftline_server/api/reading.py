@@ -33,12 +33,18 @@ def _paging() -> tuple[Parameter, ...]:
     )
 
 
+def _place_and_time(what: str) -> tuple[Parameter, ...]:
+    return (
+        text("project", f"{what} of this project."),
+        moment("since", "Started at or after this moment."),
+        moment("until", "Started before this moment."),
+    )
+
+
 def trace_parameters() -> tuple[Parameter, ...]:
     """What a list of traces may be asked for."""
     return (
-        text("project", "Traces of this project."),
-        moment("since", "Started at or after this moment."),
-        moment("until", "Started before this moment."),
+        *_place_and_time("Traces"),
         choice("status", "How the trace stands.", Status),
         text("name", "The name of the root run."),
         text("feature", "The feature that it served."),
@@ -58,9 +64,7 @@ def trace_parameters() -> tuple[Parameter, ...]:
 def run_parameters() -> tuple[Parameter, ...]:
     """What a list of runs may be asked for."""
     return (
-        text("project", "Runs of this project."),
-        moment("since", "Started at or after this moment."),
-        moment("until", "Started before this moment."),
+        *_place_and_time("Runs"),
         text("trace_id", "Runs of this trace."),
         choice("kind", "What the run does.", Kind),
         choice("status", "How the run stands.", Status),
