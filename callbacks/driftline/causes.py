@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from driftline.errors import Refusal
 from driftline.guarding import failures
 
 logger: logging.Logger = logging.getLogger("driftline")
@@ -64,6 +65,11 @@ class CauseLog:
 def counted(count: int) -> str:
     """How many runs, in words: ``1 run``, ``2,000 runs``."""
     return f"{count:,} run{'' if count == 1 else 's'}"
+
+def told_of_refusals(refusals: Sequence[Refusal]) -> str:
+    """What the log says of runs that were refused."""
+    kept = "kept as dead letters, see: driftline spool letters"
+    return f"not taken: {counted(len(refusals))}: {refusals[-1].problem}; {kept}"
 
 
 def say(message: str) -> None:

@@ -14,14 +14,24 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from driftline.causes import counted, say
-from driftline.guarding import attempt, never_raises
+from driftline.exporters import HttpExporter
+from driftline.guarding import attempt, failures, never_raises
 from driftline.handover import DeliveryLimits, Exporter, Handover, Processor, Sealed, is_early
 from driftline.lifetimes import watch, watch_multiprocessing
-from driftline.run_queue import DELIVERED, RunQueue
+from driftline.run_queue import DELIVERED, SPOOLED, RunQueue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from driftline.backlog import Backlog
+    from driftline.spool import Spool
 
 __all__ = ["Delivery", "DeliveryLimits", "DeliveryReport", "Exporter", "Processor", "Sealed"]
 ASSUMED_SIZE_BYTES = 2_000
 """Of a run that does not say how large it is."""
+RESCUE_S = 2.0
+"""How much longer than it was given the end of the process may take to put on disk what is left."""
+LOOK_S = 0.25
+"""How often a flush looks whether the spool still holds something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +43,17 @@ class DeliveryReport:
     delivered: int = 0
     """Taken by the exporter; over HTTP that means: stored by the server."""
     spooled: int = 0
+    """On disk, until the server takes them, from this process or another."""
     queued: int = 0
-    """Waiting, or on their way."""
+    """Waiting in memory, or on their way."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason.
 
     ``queue_full``: more came than could be handed over. ``withheld``: a processor took it out, like sampling.
     ``refused``: the server will never take it. ``failing``: the server breaks down over it. ``broken``: it
     could not be built, processed or written, a fault in Driftline or in a processor. ``closed``: it was not
-    delivered before the process ended.
+    delivered before the process ended. ``expired``: it was on disk for too long. ``spool_lost``: its file is
+    gone. With a spool, what is refused or failing can still be looked at there, and sent again.
     """
 
     def __add__(self, other: DeliveryReport) -> DeliveryReport:
@@ -63,8 +75,11 @@ class Delivery:
         *,
         processors: Sequence[Processor] = (),
         limits: DeliveryLimits | None = None,
+        spool: Spool | None = None,
     ) -> None:
+        """``spool`` keeps on disk what an exporter over HTTP cannot deliver now."""
         self._exporter = exporter
+        self._spool = spool
         self._processors = tuple(processors)
         self._limits = limits or DeliveryLimits()
         self.exit_timeout_s: float = self._limits.exit_timeout_s
@@ -84,8 +99,20 @@ class Delivery:
         """Held by the thread that hands over: the carrier, or where no thread can run, a flushing one."""
         self._wanted = 0
         """How far a flush wants the queue to be settled."""
-        self._flushes = 0
-        self._handover = Handover(self._exporter, self._queue, processors=self._processors, limits=limits)
+        self._flushes = self._flushes_seen = 0
+        self._backlog: Backlog | None = None
+        exporter = self._exporter
+        if self._spool is not None and isinstance(exporter, HttpExporter):
+            # Only here: not every Python has the module of SQLite.
+            from driftline.backlog import Backlog
+
+            tries = limits.tries_of_a_failing_batch
+            self._backlog = Backlog(self._spool, exporter, tries_of_a_failing_batch=tries)
+        self._handover = Handover(
+            exporter, self._queue, processors=self._processors, limits=limits, backlog=self._backlog
+        )
+        if isinstance(exporter, HttpExporter):
+            exporter.meanwhile = self._handover.keep_what_waits
 
     @never_raises
     def offer(self, sealed: Sealed) -> None:
@@ -101,11 +128,15 @@ class Delivery:
             self._start()
 
     def flush(self, timeout_s: float = 10.0) -> bool:
-        """Hand over what was offered so far; true when none of it waits any more.
+        """Hand over what was offered so far; true when none of it waits any more, in memory or on disk.
 
         What was refused or withheld does not wait either: ``report`` tells.
         """
         deadline = time.monotonic() + timeout_s
+        return self._empty_memory(deadline) and self._empty_disk(deadline)
+
+    def _empty_memory(self, deadline: float) -> bool:
+        """Have everything in memory settled, or put on disk."""
         queue, mark = self._queue, self._queue.accepted
         if queue.settled >= mark or threading.current_thread() is self._carrier:
             return queue.settled >= mark
@@ -118,6 +149,21 @@ class Delivery:
             self._hand_over_here(deadline)
         return queue.await_settled(mark, deadline - time.monotonic())
 
+    def _empty_disk(self, deadline: float) -> bool:
+        """Wait until nothing that this process put on disk is there any more."""
+        if self._backlog is None or not self._queue.counts()[2][SPOOLED]:
+            return True
+        while (counts := self._backlog.counts()) is None or counts.waiting:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or threading.current_thread() is self._carrier:
+                return False
+            self._flushes += 1
+            self._wake.put(None)
+            if not self._start():
+                self._hand_over_here(deadline)
+            time.sleep(max(0.0, min(LOOK_S, left_s)))
+        return True
+
     def before_closing(self, finish: Callable[[], object]) -> None:
         """Call ``finish`` first when the delivery is closed: what it offers still goes out."""
         self._finishers.append(finish)
@@ -129,7 +175,8 @@ class Delivery:
         for finish in self._finishers:
             attempt("finishing", finish)
         deadline = time.monotonic() + (self.exit_timeout_s if timeout_s is None else timeout_s)
-        self.flush(deadline - time.monotonic())
+        if not self._empty_memory(deadline):
+            attempt("keeping what is left", self._handover.rescue, RESCUE_S)
         lost = self._queue.close()
         if lost:
             say(f"lost {counted(lost)} that could not be delivered before the end")
@@ -152,19 +199,42 @@ class Delivery:
     def report(self) -> DeliveryReport:
         """What became of all runs so far."""
         recorded, queued, outcomes = self._queue.counts()
-        delivered = outcomes.pop(DELIVERED, 0)
-        return DeliveryReport(recorded=recorded, delivered=delivered, queued=queued, dropped=dict(outcomes))
+        outcomes.update(self._outcomes_on_disk(outcomes[SPOOLED]))
+        delivered, spooled = outcomes.pop(DELIVERED, 0), outcomes.pop(SPOOLED, 0)
+        return DeliveryReport(
+            recorded=recorded, delivered=delivered, spooled=spooled, queued=queued, dropped=dict(+outcomes)
+        )
+
+    def _outcomes_on_disk(self, spooled: int) -> Counter[str]:
+        """What became of the runs that went into the spool; gives corrections of the counts in memory.
+
+        Other processes may have delivered them, and a person may have sent again what was refused.
+        """
+        counts = None if self._backlog is None or not spooled else self._backlog.counts()
+        if counts is None:
+            return Counter()
+        corrections = Counter(counts.outcomes)
+        settled = sum(counts.outcomes.values())
+        lost = max(0, spooled - settled - counts.waiting)
+        corrections.update({SPOOLED: -settled - lost, "spool_lost": lost})
+        return corrections
 
     def before_fork(self) -> None:
-        """Keep the queue whole for the moment of the fork."""
+        """Keep the queue and the spool whole for the moment of the fork."""
         self._queue.hold()
+        if self._spool is not None:
+            self._spool.file.before_fork()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
         self._queue.let_go()
+        if self._spool is not None:
+            self._spool.file.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """Begin anew."""
+        if self._spool is not None:
+            self._spool.begin_anew()
         self._begin()
 
     def _start(self) -> bool:
@@ -188,37 +258,44 @@ class Delivery:
 
     def _carry(self) -> None:
         while not (self._queue.closed and self._queue.is_done):
-            self._await_runs()
-            flushes = self._flushes
+            self._await_work()
             with self._turn:
-                pause_s = attempt("handing over", self._handover.step)
-            if pause_s is None or pause_s > 0:
-                self._pause(pause_s or self._limits.first_retry_s, flushes)
+                self._step()
         attempt("closing the exporter", self._exporter.close)
 
-    def _await_runs(self) -> None:
-        """Sleep until a run is there, then until a batch is full, a flush wants it, or it waited enough."""
-        queue, limits = self._queue, self._limits
-        if self._handover.has_parcels:
-            return
-        while not len(queue) and not queue.closed:
-            self._wake.get()
-        full_at = time.monotonic() + limits.linger_s
-        while len(queue) < limits.batch_runs and queue.waiting_bytes < limits.batch_bytes:
+    def _step(self) -> None:
+        try:
+            self._handover.step()
+        except Exception as error:
+            failures.note("handing over", error)
+            self._handover.put_off()
+
+    def _await_work(self) -> None:
+        """Sleep until a batch is ready, or until it is time for another try.
+
+        A batch is ready when it is full, when a flush wants it or when its first run has waited enough. A flush
+        that begins is worth a try at once.
+        """
+        queue, limits, handover = self._queue, self._limits, self._handover
+        full_at = None
+        while not queue.closed:
+            if self._flushes != self._flushes_seen:
+                self._flushes_seen = self._flushes
+                handover.hurry()
+            due_in_s = handover.due_in_s
+            if due_in_s == 0.0:
+                return
+            if handover.is_blocked or not len(queue):
+                self._sleep(due_in_s)
+                continue
+            full_at = full_at or time.monotonic() + limits.linger_s
             left_s = full_at - time.monotonic()
-            if left_s <= 0 or self._wanted > queue.settled or queue.closed:
+            is_full = len(queue) >= limits.batch_runs or queue.waiting_bytes >= limits.batch_bytes
+            if left_s <= 0 or is_full or self._wanted > queue.settled:
                 return
-            self._sleep(left_s)
+            self._sleep(left_s if due_in_s is None else min(left_s, due_in_s))
 
-    def _pause(self, pause_s: float, flushes: int) -> None:
-        """Wait before the next try; a flush that began since ``flushes`` was read is worth a try at once."""
-        until = time.monotonic() + pause_s
-        while not self._queue.closed and (left_s := until - time.monotonic()) > 0:
-            if self._flushes != flushes and self._handover.hurry():
-                return
-            self._sleep(left_s)
-
-    def _sleep(self, at_most_s: float) -> None:
+    def _sleep(self, at_most_s: float | None) -> None:
         try:
             self._wake.get(timeout=at_most_s)
         except Empty:
@@ -228,8 +305,10 @@ class Delivery:
         if not self._turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return
         try:
-            pause_s = attempt("handing over", self._handover.step)
+            self._handover.hurry()
+            self._step()
+            pause_s = self._handover.due_in_s
         finally:
             self._turn.release()
-        if pause_s is None or pause_s > 0:
-            time.sleep(max(0.0, min(pause_s or self._limits.first_retry_s, deadline - time.monotonic())))
+        if pause_s:
+            time.sleep(max(0.0, min(pause_s, deadline - time.monotonic())))

@@ -1,5 +1,10 @@
 """The errors that Driftline raises."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 
 class DriftlineError(Exception):
     """Something that a person can put right; the message names the thing, its state and the next step."""
@@ -43,10 +48,24 @@ class DeliveryError(DriftlineError):
         """What a person can do about it; empty where only time helps."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One run that a server will never take as it is."""
+
+    piece: bytes
+    """The run as JSON, as it was sent."""
+    problem: str
+    """What the server said against it."""
+    status: int
+    """Of the answer: an HTTP status."""
+
+
 class RefusedError(DriftlineError):
     """The server will never take this; sending it again is useless."""
 
-    def __init__(self, message: str, *, count: int | None = None) -> None:
+    def __init__(self, message: str, *, count: int | None = None, refusals: Sequence[Refusal] = ()) -> None:
         super().__init__(message)
         self.count = count
         """How many runs of the batch were refused while the others were taken; ``None`` means all."""
+        self.refusals = refusals
+        """Those of them that can be kept, each with what the server said."""

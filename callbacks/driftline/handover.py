@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from driftline.causes import CauseLog, counted, say
+from driftline.causes import CauseLog, counted, say, told_of_refusals
 from driftline.errors import DeliveryError, RefusedError
 from driftline.guarding import failures
 from driftline.records import Run
-from driftline.run_queue import DELIVERED, WITHHELD, RunQueue
+from driftline.run_queue import DELIVERED, SPOOLED, WITHHELD, RunQueue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from driftline.backlog import Backlog
 
 Processor = Callable[[Run], Run | None]
 """Changes a run, or takes it out of the delivery by giving ``None``."""
 LONGEST_RETRY_AFTER_S = 300.0
+SLOW_S = 0.5
+"""A server that takes longer than this for an answer has runs kept on disk meanwhile."""
+SPOOL_PAUSE_S = 5.0
+"""How long a spool that failed is left alone while a request is under way."""
+LOOK_AGAIN_S = 60.0
+"""How often to look whether other processes left something in the spool."""
 
 
 class Sealed(Protocol):
@@ -73,23 +84,19 @@ class DeliveryLimits:
     """How long the end of the process may wait for what is queued."""
 
 
-@dataclass(slots=True)
-class Parcel:
-    """A batch that is ready to be handed over."""
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Some runs that are ready to be handed over."""
 
-    entries: list[tuple[Run, bool]]
-    """Each run, and whether it is an early record."""
+    runs: list[Run]
+    are_early: list[bool]
+    """Of each, whether it is an early record."""
     tries_left: int
-
-    @property
-    def runs(self) -> list[Run]:
-        """What is handed over."""
-        return [run for run, _ in self.entries]
 
     @property
     def early(self) -> int:
         """How many of them are early records."""
-        return sum(early for _, early in self.entries)
+        return sum(self.are_early)
 
 
 class Handover:
@@ -102,22 +109,38 @@ class Handover:
         *,
         processors: Sequence[Processor],
         limits: DeliveryLimits,
+        backlog: Backlog | None = None,
     ) -> None:
         self._exporter = exporter
         self._queue = queue
         self._processors = processors
         self._limits = limits
-        self._parcels: deque[Parcel] = deque()
+        self._backlog = backlog
+        self._batches: deque[Batch] = deque()
+        """What waits in memory: the one that is tried, and what the spool did not take."""
         self._failures = 0
-        self._not_before = 0.0
+        self._next_try = 0.0
+        self._left_alone_until = 0.0
+        self._spool_fails_until = 0.0
+        self._look_again_at = 0.0
+        self._busy_since = 0.0
+        self._removing = threading.Lock()
+        """Two threads may be at the same batch when the process ends; who removes it counts it."""
         self._told_full = 0
         self._causes = CauseLog()
         self._jitter = random.Random()
 
     @property
-    def has_parcels(self) -> bool:
-        """Whether a batch is waiting for its next try."""
-        return bool(self._parcels)
+    def is_blocked(self) -> bool:
+        """Whether a batch waits in memory for its next try, so that nothing new is taken."""
+        return bool(self._batches)
+
+    @property
+    def due_in_s(self) -> float | None:
+        """When to try again, counted from now; ``None`` where nothing waits for that."""
+        if not self._batches and (self._backlog is None or not self._backlog.may_wait):
+            return None
+        return max(0.0, self._next_try - time.monotonic())
 
     def tell_the_rest(self) -> None:
         """Say at the end how many runs were lost in all, where no line told of each of them."""
@@ -126,109 +149,208 @@ class Handover:
         if not self._causes.unsaid:
             return
         recorded, _, outcomes = self._queue.counts()
-        lost = {reason: count for reason, count in outcomes.items() if reason not in (DELIVERED, WITHHELD)}
+        kept = (DELIVERED, SPOOLED, WITHHELD)
+        lost = {reason: count for reason, count in outcomes.items() if reason not in kept}
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost.items())
         say(f"lost {sum(lost.values()):,} of {counted(recorded)} in all: {reasons}")
 
-    def hurry(self) -> bool:
-        """Forget the tries so far; false where the server asked to be left alone for a while."""
-        if time.monotonic() < self._not_before:
-            return False
-        self._failures = 0
-        return True
+    def hurry(self) -> None:
+        """Try again at once, unless the server asked to be left alone for a while."""
+        if time.monotonic() >= self._left_alone_until:
+            self._failures = 0
+            self._next_try = 0.0
 
-    def step(self) -> float:
-        """Try to hand one batch over; gives how long to wait before the next try."""
+    def put_off(self) -> None:
+        """Wait a little, whatever went wrong."""
+        self._next_try = time.monotonic() + self._limits.first_retry_s
+
+    def step(self) -> None:
+        """Hand one batch over, or keep it for later; and try the oldest of what was kept."""
         self._tell_what_was_full()
-        if not self._parcels:
-            entries = self._build_runs()
-            if not entries:
-                return 0.0
-            self._parcels.append(Parcel(entries, self._limits.tries_of_a_failing_batch))
-        parcel = self._parcels[0]
         if self._queue.closed:
-            self._parcels.clear()
-            return 0.0
+            self._batches.clear()
+            return
+        if not self._batches and (batch := self._take_a_batch()) is not None:
+            self._batches.append(batch)
+        if self._batches and self.due_in_s:
+            self._keep_batches()
+        elif self._batches:
+            self._try_batch(self._batches[0])
+        if self._may_replay():
+            self._replay()
+
+    def keep_what_waits(self) -> None:
+        """While the server is slow to answer: put on disk what has come meanwhile."""
+        now = time.monotonic()
+        if self._backlog is None or now < max(self._busy_since + SLOW_S, self._spool_fails_until):
+            return
+        if len(self._queue) and (batch := self._take_a_batch()) is not None:
+            self._batches.append(batch)
+            self._keep(batch)
+
+    def rescue(self, timeout_s: float) -> None:
+        """At the end of the process, in another thread: put on disk whatever is left.
+
+        What is on its way to a server that does not answer is kept too; twice the same run is one run there.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._removing:
+            left, self._batches = self._batches, deque()
+        while time.monotonic() < deadline:
+            batch = left.popleft() if left else self._take_a_batch()
+            if batch is None or (kept := self._put_on_disk(batch)) is None:
+                return
+            self._count(batch, SPOOLED, "refused", len(batch.runs) - kept)
+
+    def _try_batch(self, batch: Batch) -> None:
+        self._busy_since = time.monotonic()
         try:
-            self._exporter.export(parcel.runs)
+            self._exporter.export(batch.runs)
         except DeliveryError as error:
-            return self._put_off(parcel, error)
+            self._put_off(batch, error)
         except RefusedError as error:
-            refused = len(parcel.entries) if error.count is None else min(error.count, len(parcel.entries))
-            self._causes.note(f"refused: {error}", f"lost {counted(refused)}: {error}", count=refused)
-            self._settle(parcel, "refused", refused)
+            refused = len(batch.runs) if error.count is None else min(error.count, len(batch.runs))
+            self._tell_of_refusal(error, refused)
+            self._settle(batch, "refused", refused)
         except Exception as error:
             failures.note("exporting", error)
-            self._settle(parcel, "broken", len(parcel.entries))
+            self._settle(batch, "broken", len(batch.runs))
         else:
-            self._settle(parcel, "refused", 0)
-        return 0.0
+            self._settle(batch, "refused", 0)
 
-    def _settle(self, parcel: Parcel, reason: str, dropped: int) -> None:
-        self._parcels.popleft()
+    def _settle(self, batch: Batch, reason: str, dropped: int) -> None:
+        self._in_contact()
+        if self._remove(batch):
+            self._count(batch, DELIVERED, reason, dropped)
+
+    def _remove(self, batch: Batch) -> bool:
+        with self._removing:
+            if batch not in self._batches:
+                return False
+            self._batches.remove(batch)
+            return True
+
+    def _count(self, batch: Batch, outcome: str, reason: str, dropped: int) -> None:
+        # The server does not say which it refused; an ended run is the one that matters.
+        early_dropped = max(0, dropped - (len(batch.runs) - batch.early))
+        self._queue.settle(reason, dropped, early=early_dropped)
+        self._queue.settle(outcome, len(batch.runs) - dropped, early=batch.early - early_dropped)
+
+    def _in_contact(self) -> None:
         self._failures = 0
-        self._not_before = 0.0
+        self._next_try = self._left_alone_until = 0.0
         lasted_s = self._causes.over("away")
         if lasted_s is not None:
-            say(f"delivers again, after {lasted_s:.1f} s; {counted(len(self._queue))} wait")
-        # The server does not say which it refused; an ended run is the one that matters.
-        early = parcel.early
-        early_dropped = max(0, dropped - (len(parcel.entries) - early))
-        self._queue.settle(reason, dropped, early=early_dropped)
-        self._queue.settle(DELIVERED, len(parcel.entries) - dropped, early=early - early_dropped)
+            kept = ", and what the spool holds follows" if self._backlog and self._backlog.may_wait else ""
+            say(f"delivers again, after {lasted_s:.1f} s; {counted(len(self._queue))} wait{kept}")
 
-    def _put_off(self, parcel: Parcel, error: DeliveryError) -> float:
+    def _tell_of_refusal(self, error: RefusedError, refused: int) -> None:
+        if self._backlog is not None and error.refusals and self._backlog.bury(error.refusals):
+            message = told_of_refusals(error.refusals)
+        else:
+            message = f"lost {counted(refused)}: {error}"
+        self._causes.note(f"refused: {error}", message, count=refused)
+
+    def _put_off(self, batch: Batch | None, error: DeliveryError) -> None:
         limits = self._limits
         remedy = f"; {error.remedy}" if error.remedy else ""
-        kept = counted(limits.queue_runs)
-        self._causes.note("away", f"{error}; keeps up to {kept} and goes on trying{remedy}")
-        if error.failing:
-            self._take_apart(parcel)
+        kept = f"up to {counted(limits.queue_runs)}" if self._backlog is None else "runs on disk"
+        self._causes.note("away", f"{error}; keeps {kept} and goes on trying{remedy}")
         doubled_s: float = limits.first_retry_s * 2 ** min(self._failures, 30)
         pause_s = min(limits.longest_retry_s, doubled_s) * (0.5 + self._jitter.random() / 2)
         self._failures += 1
         if error.retry_after_s is not None:
             asked_s = min(error.retry_after_s, LONGEST_RETRY_AFTER_S)
-            self._not_before = time.monotonic() + asked_s
+            self._left_alone_until = time.monotonic() + asked_s
             pause_s = max(pause_s, asked_s)
-        return pause_s
+        self._next_try = time.monotonic() + pause_s
+        if batch is not None and not self._keep(batch) and error.failing:
+            self._take_apart(batch)
 
-    def _take_apart(self, parcel: Parcel) -> None:
+    def _keep_batches(self) -> None:
+        for batch in tuple(self._batches):
+            if not self._keep(batch):
+                return
+
+    def _keep(self, batch: Batch) -> bool:
+        """Move a batch from memory to the disk; false where there is no spool, or none that works."""
+        kept = self._put_on_disk(batch)
+        if kept is None:
+            return False
+        if self._remove(batch):
+            self._count(batch, SPOOLED, "refused", len(batch.runs) - kept)
+        return True
+
+    def _put_on_disk(self, batch: Batch) -> int | None:
+        kept = None if self._backlog is None else self._backlog.keep(batch.runs, early=batch.early)
+        if kept is None:
+            self._spool_fails_until = time.monotonic() + SPOOL_PAUSE_S
+        return kept
+
+    def _may_replay(self) -> bool:
+        backlog = self._backlog
+        if backlog is None or self._batches or time.monotonic() < self._next_try:
+            return False
+        if not backlog.may_wait and time.monotonic() >= self._look_again_at:
+            # Other processes may have left something there when they ended.
+            self._look_again_at = time.monotonic() + LOOK_AGAIN_S
+            backlog.may_wait = backlog.spool.file.exists
+        return backlog.may_wait
+
+    def _replay(self) -> None:
+        assert self._backlog is not None
+        self._busy_since = time.monotonic()
+        try:
+            if self._backlog.replay():
+                self._in_contact()
+        except DeliveryError as error:
+            self._put_off(None, error)
+
+    def _take_apart(self, batch: Batch) -> None:
         """After some tries, halve a batch over which the server breaks down, until one run is to blame."""
-        parcel.tries_left -= 1
-        if parcel.tries_left > 0:
+        batch.tries_left -= 1
+        if batch.tries_left > 0:
             return
-        self._parcels.popleft()
-        if len(parcel.entries) == 1:
-            self._queue.settle("failing", 1, early=parcel.early)
+        if not self._remove(batch):
+            return
+        if len(batch.runs) == 1:
+            self._queue.settle("failing", 1, early=batch.early)
             self._causes.note("failing", "lost 1 run: the server breaks down whenever it gets it")
             return
-        middle = len(parcel.entries) // 2
-        self._parcels.extendleft((Parcel(parcel.entries[middle:], 1), Parcel(parcel.entries[:middle], 1)))
+        middle = len(batch.runs) // 2
+        self._batches.extendleft(
+            Batch(batch.runs[half], batch.are_early[half], 1) for half in (slice(middle, None), slice(middle))
+        )
 
-    def _build_runs(self) -> list[tuple[Run, bool]]:
+    def _take_a_batch(self) -> Batch | None:
+        """Build the runs that wait, as many as go at once."""
         limits = self._limits
-        entries: list[tuple[Run, bool]] = []
+        batch = Batch([], [], limits.tries_of_a_failing_batch)
         for sealed in self._queue.take(max_runs=limits.batch_runs, max_bytes=limits.batch_bytes):
-            early = is_early(sealed)
-            try:
-                run: Run | None = sealed.to_run()
-                for process in self._processors:
-                    if run is None:
-                        break
-                    run = process(run)
-            except Exception as error:
-                # What a processor could not check must not leave.
-                failures.note("building a run", error)
-                self._queue.settle("broken", 1, early=early)
-            else:
-                if run is None:
-                    self._queue.settle(WITHHELD, 1, early=early)
-                else:
-                    entries.append((run, early))
+            run = self._build_run(sealed)
+            if run is not None:
+                batch.runs.append(run)
+                batch.are_early.append(is_early(sealed))
             # Lets the application's threads go first; unasked, a busy thread makes way every 5 ms only.
             time.sleep(0)
-        return entries
+        return batch if batch.runs else None
+
+    def _build_run(self, sealed: Sealed) -> Run | None:
+        """Build and process a run; where nothing comes of it, it is counted here."""
+        try:
+            run: Run | None = sealed.to_run()
+            for process in self._processors:
+                if run is None:
+                    break
+                run = process(run)
+        except Exception as error:
+            # What a processor could not check must not leave.
+            failures.note("building a run", error)
+            self._queue.settle("broken", 1, early=is_early(sealed))
+            return None
+        if run is None:
+            self._queue.settle(WITHHELD, 1, early=is_early(sealed))
+        return run
 
     def _tell_what_was_full(self) -> None:
         full = self._queue.dropped("queue_full")

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 DELIVERED = "delivered"
+SPOOLED = "spooled"
+"""Kept on disk, from where it is delivered later."""
 WITHHELD = "withheld"
 """Taken out by a processor, on purpose."""
 LONGEST_WAIT_S = 0.5

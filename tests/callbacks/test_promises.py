@@ -60,6 +60,11 @@ def adds_up(report: DeliveryReport) -> bool:
         {"trouble": Trouble.GARBAGE},
         {"trouble": Trouble.NOT_OURS},
         {"status": 429, "headers": {"Retry-After": "0"}},
+        {"status": 301},
+        {"status": 401},
+        {"status": 403},
+        {"status": 404},
+        {"status": 405},
         {"status": 502},
         {"status": 503},
     ],
@@ -82,7 +87,7 @@ def test_after_the_trouble_every_run_arrives(
     assert sum("; keeps up to" in line for line in caplog.messages) == 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 422, 301])
+@pytest.mark.parametrize("status", [400, 410, 422])
 def test_what_is_refused_for_good_is_counted_and_nothing_waits_behind_it(
     server: FaultyServer, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -16,6 +16,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 CONNECT_TIMEOUT_S = 4.0
 """For connecting, and for the TLS handshake: less than the end of a program waits, so that it says why."""
 _CHUNK = 256 * 1024
+_MEANWHILE_S = 0.25
+"""How long a socket waits before it lets other work be done."""
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 """What OpenSSL says of an answer that is no TLS at all."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -163,13 +165,14 @@ class DeadlineSocket:
         self._plain = plain
         self.deadline = deadline
         """By ``time.monotonic``."""
+        self.meanwhile: Callable[[], object] | None = None
+        """Called again and again while nothing can be sent or received."""
 
     def sendall(self, data: Any) -> None:
         """Send everything."""
         view = memoryview(data)
         while view:
-            self._limit()
-            view = view[self._plain.send(view[:_CHUNK]) :]
+            view = view[self._in_time(self._plain.send, view[:_CHUNK]) :]
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """The stream of what comes back."""
@@ -177,18 +180,22 @@ class DeadlineSocket:
 
     def receive_into(self, buffer: Any) -> int:
         """Receive what is there, at least a byte; 0 at the end."""
-        self._limit()
-        return self._plain.recv_into(buffer)
+        return self._in_time(self._plain.recv_into, buffer)
 
     def close(self) -> None:
         """Close the socket."""
         self._plain.close()
 
-    def _limit(self) -> None:
-        left_s = self.deadline - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("timed out")
-        self._plain.settimeout(left_s)
+    def _in_time(self, transfer: Callable[[Any], int], data: Any) -> int:
+        """Send or receive something; an SSL socket, too, takes up what a timeout broke off."""
+        while (left_s := self.deadline - time.monotonic()) > 0:
+            self._plain.settimeout(left_s if self.meanwhile is None else min(left_s, _MEANWHILE_S))
+            try:
+                return transfer(data)
+            except TimeoutError:
+                if self.meanwhile is not None:
+                    self.meanwhile()
+        raise TimeoutError("timed out")
 
 
 class _Receiving(io.RawIOBase):

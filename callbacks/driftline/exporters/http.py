@@ -9,13 +9,13 @@ import json
 import os
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from driftline.errors import DeliveryError, RefusedError
+from driftline.errors import DeliveryError, Refusal, RefusedError
 from driftline.exporters.connections import Line, NoTlsError, Trust, is_loopback, open_line
 from driftline.exporters.encoding import encode_runs
 from driftline.records import Run
@@ -29,6 +29,8 @@ MAX_BODY_BYTES = 6 * 2**20
 """Of one request before compression; a larger batch goes in several."""
 PLAIN_BELOW_BYTES = 500
 """Smaller bodies are not worth compressing."""
+_LATER = frozenset({401, 403, 404, 405, 407, 408, 425, 429})
+"""Whoever answers so turns us away, whatever we send: a key or an address can be put right, or time passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +64,39 @@ class HttpExporter:
         self._line: Line | None = None
         self._line_pid = 0
         self._encoding = "zstd" if _zstandard is not None else "gzip"
-        self._written: tuple[Sequence[Run], list[bytes], int] | None = None
+        self._written: tuple[Sequence[Run], list[bytes]] | None = None
+        self.meanwhile: Callable[[], object] | None = None
+        """Called a few times a second while this waits for the server."""
 
     def export(self, runs: Sequence[Run]) -> None:
         """Send a batch; it is stored once this returns.
 
         Raises:
-            DeliveryError: the server cannot be reached, is busy or breaks down; a later try may work.
+            DeliveryError: the server cannot be reached, is busy, turns us away or breaks down; a later try
+                may work.
             RefusedError: the server, or JSON, will never take all or ``count`` of it.
         """
-        pieces, unwritable = self._write(runs)
-        refused, problems = unwritable, ["they cannot be written as JSON"] if unwritable else []
-        for part in _parts(pieces):
-            count, problem = self._send(part)
-            refused += count
-            if count:
-                problems.append(problem)
+        pieces = self.write(runs)
+        refusals = self.send(pieces)
+        unwritable = len(runs) - len(pieces)
         self._written = None
-        if refused:
-            raise RefusedError(problems[-1], count=refused)
+        if refusals or unwritable:
+            problem = refusals[-1].problem if refusals else "they cannot be written as JSON"
+            raise RefusedError(problem, count=len(refusals) + unwritable, refusals=refusals)
+
+    def write(self, runs: Sequence[Run]) -> list[bytes]:
+        """Encode a batch, once for all its tries, without the runs that JSON cannot hold."""
+        if self._written is None or self._written[0] is not runs:
+            self._written = (runs, [piece for piece in encode_runs(runs) if piece is not None])
+        return self._written[1]
+
+    def send(self, pieces: Sequence[bytes]) -> list[Refusal]:
+        """Send runs that are JSON already; gives what the server will never take of them.
+
+        Raises:
+            DeliveryError: as for ``export``; part of it may have been stored, and may be sent again.
+        """
+        return [refusal for part in _parts(pieces) for refusal in self._send(part)]
 
     def close(self) -> None:
         """Hang up."""
@@ -88,19 +104,13 @@ class HttpExporter:
             self._line.close()
             self._line = None
 
-    def _write(self, runs: Sequence[Run]) -> tuple[list[bytes], int]:
-        """Encode a batch, once for all its tries; gives also how many runs could not be written."""
-        if self._written is None or self._written[0] is not runs:
-            pieces = [piece for piece in encode_runs(runs) if piece is not None]
-            self._written = (runs, pieces, len(runs) - len(pieces))
-        return self._written[1], self._written[2]
-
-    def _send(self, pieces: list[bytes]) -> tuple[int, str]:
-        """Send one request; gives how many of its runs were refused, and why."""
+    def _send(self, pieces: list[bytes]) -> list[Refusal]:
+        """Send one request."""
         answer = self._post(b'{"version":%d,"runs":[%s]}' % (WIRE_VERSION, b",".join(pieces)))
         status = answer.status
         if status in (200, 422) and (problems := _problems_of(answer, len(pieces))) is not None:
-            return len(problems), f"{self._url} refused {_described(problems)}"
+            said = f"{self._url} refused {_described(list(problems.values()))}"
+            return [Refusal(pieces[index], said, status) for index in problems]
         if 200 <= status < 300:
             raise DeliveryError(
                 f"{self._url} answers, but not as a Driftline server does: check DRIFTLINE_URL"
@@ -110,26 +120,26 @@ class HttpExporter:
             return self._send(pieces)
         if status == 413 and len(pieces) > 1:
             middle = len(pieces) // 2
-            first, second = self._send(pieces[:middle]), self._send(pieces[middle:])
-            return first[0] + second[0], second[1] or first[1]
-        if status in (408, 425, 429) or status >= 500:
+            return self._send(pieces[:middle]) + self._send(pieces[middle:])
+        said = f"{self._url} answers {status}{_reason_of(answer)}"
+        if status in _LATER or status >= 500 or 300 <= status < 400:
             raise DeliveryError(
-                f"{self._url} answers {status}{_reason_of(answer)}",
+                said,
                 retry_after_s=_retry_after_s(answer.headers),
                 failing=status == 500,
+                remedy=self._remedy(status),
             )
-        problem = f"{self._url} answers {status}{_reason_of(answer)}{self._remedy(status)}"
-        return len(pieces), problem
+        return [Refusal(piece, said, status) for piece in pieces]
 
     def _remedy(self, status: int) -> str:
         if status in (401, 403):
             key = "set DRIFTLINE_API_KEY" if self._api_key is None else "check DRIFTLINE_API_KEY"
             if self._parts.path:
                 # The pages of a server refuse such a request in the same way.
-                return f"; is DRIFTLINE_URL right, with {self._parts.path!r} at its end? If so, {key}"
-            return f"; {key}"
+                return f"is DRIFTLINE_URL right, with {self._parts.path!r} at its end? If so, {key}"
+            return key
         if status in (404, 405) or 300 <= status < 400:
-            return "; is DRIFTLINE_URL the address of a Driftline server?"
+            return "is DRIFTLINE_URL the address of a Driftline server?"
         return ""
 
     def _remedy_where_nobody_is(self, error: Exception) -> str:
@@ -180,6 +190,7 @@ class HttpExporter:
             self._line_pid = os.getpid()
         line = self._line
         line.socket.deadline = deadline
+        line.socket.meanwhile = self.meanwhile
         target = f"{line.target_prefix}{self._parts.path}{PATH}"
         line.connection.request("POST", target, body=body, headers={**headers, **line.headers})
         with line.connection.getresponse() as response:
@@ -200,7 +211,7 @@ class HttpExporter:
         return gzip.compress(document, compresslevel=1, mtime=0), "gzip"
 
 
-def _parts(pieces: list[bytes]) -> list[list[bytes]]:
+def _parts(pieces: Sequence[bytes]) -> list[list[bytes]]:
     """Split a batch so that no request gets too large."""
     parts: list[list[bytes]] = []
     size = MAX_BODY_BYTES
@@ -213,8 +224,8 @@ def _parts(pieces: list[bytes]) -> list[list[bytes]]:
     return parts
 
 
-def _problems_of(answer: Answer, sent: int) -> list[str] | None:
-    """What the server says against single runs; ``None`` where no Driftline server answered."""
+def _problems_of(answer: Answer, sent: int) -> dict[int, str] | None:
+    """What the server says against single runs, by their place; ``None`` where no Driftline server answered."""
     document = _json_of(answer)
     accepted, listed = document.get("accepted"), document.get("problems")
     if type(accepted) is not int or not isinstance(listed, list):
@@ -223,7 +234,7 @@ def _problems_of(answer: Answer, sent: int) -> list[str] | None:
     for each in listed:
         if isinstance(each, dict) and type(each.get("index")) is int and 0 <= each["index"] < sent:
             by_index[each["index"]] = f"{_text(each.get('field'))} {_text(each.get('problem'))}".strip()
-    return list(by_index.values())
+    return by_index
 
 
 def _described(problems: list[str]) -> str:

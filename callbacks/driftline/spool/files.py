@@ -1,0 +1,178 @@
+"""The file of a spool: opened for each use, and set aside where it is broken.
+
+A connection never outlives one use, so that none is open when the process forks: SQLite keeps locks and mutexes
+that a child must not inherit.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+
+from driftline.causes import say
+from driftline.spool.places import prepare
+
+VERSION = 1
+BUSY_S = 5.0
+"""How long to wait for another process that writes."""
+FORK_WAIT_S = 1.0
+SCHEMA = """
+create table facts (name text primary key, value text not null) without rowid;
+create table parcels (
+    id integer primary key autoincrement,
+    owner text not null,
+    at real not null,
+    runs integer not null,
+    early integer not null,
+    tries integer not null default 0,
+    held_until real not null default 0,
+    body blob not null
+);
+create index parcels_owner on parcels (owner, runs);
+create table letters (
+    id integer primary key autoincrement,
+    owner text not null,
+    at real not null,
+    status integer not null,
+    problem text not null,
+    counted integer not null,
+    body blob not null
+);
+create table ledger (
+    owner text not null,
+    outcome text not null,
+    runs integer not null,
+    at real not null,
+    primary key (owner, outcome)
+) without rowid;
+"""
+"""``parcels`` wait for the server, ``letters`` will never be taken by it as they are, ``ledger`` says what became
+of the parcels and letters of each process (``owner``)."""
+
+
+class SpoolError(Exception):
+    """The spool cannot be used now: the disk is full or read-only, or another process holds it too long."""
+
+
+class SpoolFile:
+    """Opens the file of a spool, makes it where there is none."""
+
+    def __init__(self, path: str, url: str) -> None:
+        self.path: str = path
+        self._url = url
+        self._lock = threading.Lock()
+        self._usable = True
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that no other process writes beside.
+
+        Raises:
+            SpoolError: it could not be begun or committed; nothing of it was written.
+        """
+        with self._connected() as connection:
+            connection.execute("begin immediate")
+            try:
+                yield connection
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One state of the whole file.
+
+        Raises:
+            SpoolError: it cannot be read now.
+        """
+        with self._connected() as connection:
+            connection.execute("begin")
+            yield connection
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever put there."""
+        return os.path.exists(self.path)
+
+    def before_fork(self) -> None:
+        """Wait for the use that is going on; a child of an endless one does without the spool."""
+        self._usable_in_child = self._lock.acquire(timeout=FORK_WAIT_S)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._usable_in_child:
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew."""
+        self._lock = threading.Lock()
+        self._usable = self._usable and self._usable_in_child
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        if not self._usable:
+            raise SpoolError("the disk did not answer while the process forked")
+        with self._lock:
+            try:
+                with closing(self._open()) as connection:
+                    yield connection
+            except sqlite3.DatabaseError as error:
+                if _is_broken(error):
+                    self._set_aside(error)
+                raise SpoolError(f"{self.path}: {error}") from error
+            except OSError as error:
+                raise SpoolError(f"{self.path}: {error.strerror or error}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        prepare(os.path.dirname(self.path))
+        if not os.path.exists(self.path):
+            # SQLite gives its other files the mode of this one.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("pragma synchronous = full")
+        [version] = connection.execute("pragma user_version").fetchone()
+        if version > VERSION:
+            raise SpoolError(f"{self.path} was written by a newer Driftline")
+        if version == VERSION:
+            return
+        # Only possible while the file is empty.
+        connection.execute("pragma auto_vacuum = incremental")
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("begin immediate")
+        [version] = connection.execute("pragma user_version").fetchone()
+        if not version:
+            for statement in SCHEMA.split(";\n"):
+                connection.execute(statement)
+            connection.execute("insert into facts values ('url', ?)", (self._url,))
+            connection.execute(f"pragma user_version = {VERSION}")
+        connection.execute("commit")
+
+    def _set_aside(self, error: Exception) -> None:
+        """Keep what cannot be read, under another name, and begin with an empty spool next time."""
+        moment = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S")
+        aside = f"{self.path}.broken-{moment}-{os.getpid()}"
+        for ending in ("-wal", "-shm", ""):
+            if os.path.exists(self.path + ending):
+                os.replace(self.path + ending, aside + ending)
+        say(f"the spool was broken ({error}); it is kept as {aside}, and a new one begins")
+
+
+def _is_broken(error: sqlite3.DatabaseError) -> bool:
+    # Full disks, locks and read-only files are OperationalErrors, except that these two have plain ones.
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
