@@ -20,7 +20,7 @@ class PieceExporter(Protocol):
         ...
 
     def send(self, pieces: Sequence[bytes]) -> list[Refusal]:
-        """Send them; gives what is refused for good, and raises ``DeliveryError`` where a later try may work."""
+        """Send them; gives what is refused for good, raises ``DeliveryError`` where a later try may work."""
         ...
 
 
@@ -115,4 +115,3 @@ class Backlog:
             blamed = Refusal(parcel.pieces[0], "the server breaks down whenever it gets it", 500)
             self.spool.settle(parcel, [blamed])
             self._causes.note("refused", told_of_refusals([blamed]))
-

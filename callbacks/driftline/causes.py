@@ -66,6 +66,7 @@ def counted(count: int) -> str:
     """How many runs, in words: ``1 run``, ``2,000 runs``."""
     return f"{count:,} run{'' if count == 1 else 's'}"
 
+
 def told_of_refusals(refusals: Sequence[Refusal]) -> str:
     """What the log says of runs that were refused."""
     kept = "kept as dead letters, see: driftline spool letters"

@@ -1,10 +1,11 @@
-"""The ``driftline`` command: the server's, or where that is not installed, how to get it."""
+"""The ``driftline`` command: the client's part; and the server's, or how to get it."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 
+from driftline.commands import COMMANDS, command_of
 from driftline.version import __version__
 
 INSTALL = "install it with the extra [server], as README.md shows"
@@ -17,6 +18,8 @@ def main() -> int:
     if arguments in (["--version"], ["-V"]):
         print(f"driftline {__version__}")
         return 0
+    if arguments and arguments[0] in COMMANDS:
+        return command_of(arguments[0])(arguments[1:])
     try:
         return int(import_module("driftline_server.cli").main() or 0)
     except ModuleNotFoundError as error:

@@ -55,7 +55,13 @@ class Configuration:
     exit_timeout_s: float = 5.0
     """How long the end of the program may wait for runs that are queued."""
     queue_runs: int = 10_000
-    """How many runs may wait."""
+    """How many runs may wait in memory."""
+    spool: str | None = None
+    """The folder for what the server cannot take now; ``None`` for the usual one, empty for none at all."""
+    spool_mb: int = 512
+    """Of one server's spool on disk, in units of 2**20 bytes."""
+    spool_days: float = 30.0
+    """How long runs wait on disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +198,19 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0.01 <= days <= 3_650:
+        raise ValueError
+    return days
+
+
+def _folder(text: str) -> str:
+    if text.lower() in ("off", "none", "0"):
+        return ""
+    return os.path.abspath(os.path.expanduser(text))
+
+
 def _some_seconds(text: str) -> float:
     seconds = _seconds(text)
     if seconds < 0.1:
@@ -284,8 +303,21 @@ VARIABLES: tuple[Variable, ...] = (
         expected="a number from 0 to 3600", read=_seconds,
     ),
     Variable(
-        name="DRIFTLINE_QUEUE_RUNS", field="queue_runs", meaning="How many runs may wait for their delivery.",
+        name="DRIFTLINE_QUEUE_RUNS", field="queue_runs", meaning="How many runs may wait in memory.",
         expected="a whole number from 1 on", read=_count,
+    ),
+    Variable(
+        name="DRIFTLINE_SPOOL", field="spool",
+        meaning="The folder that keeps on disk what the server cannot take now.",
+        expected="a path, or off", read=_folder,
+    ),
+    Variable(
+        name="DRIFTLINE_SPOOL_MB", field="spool_mb", meaning="How much may wait for one server, in MB.",
+        expected="a whole number from 1 on", read=_count,
+    ),
+    Variable(
+        name="DRIFTLINE_SPOOL_DAYS", field="spool_days", meaning="How many days it may wait there.",
+        expected="a number from 0.01 to 3650", read=_days,
     ),
 )  # fmt: skip
 """What the client reads from the environment, beside ``DRIFTLINE_AUTO`` and ``DRIFTLINE_STRICT``."""

@@ -273,8 +273,8 @@ class Delivery:
     def _await_work(self) -> None:
         """Sleep until a batch is ready, or until it is time for another try.
 
-        A batch is ready when it is full, when a flush wants it or when its first run has waited enough. A flush
-        that begins is worth a try at once.
+        A batch is ready when it is full, when a flush wants it or when its first run has waited enough. A
+        flush that begins is worth a try at once.
         """
         queue, limits, handover = self._queue, self._limits, self._handover
         full_at = None

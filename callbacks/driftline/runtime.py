@@ -6,12 +6,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from driftline.causes import say
 from driftline.configuration import Configuration, Content, read_configuration
 from driftline.delivery import Delivery, DeliveryLimits, DeliveryReport, Exporter, Processor, Sealed
 from driftline.exporters import FileExporter, HttpExporter
 from driftline.processors import Sampling, without_content
 from driftline.recorder import Recorder
 from driftline.redaction import Redaction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from driftline.spool import Spool
 
 
 class Off:
@@ -85,6 +90,24 @@ def processors_of(configuration: Configuration) -> tuple[Processor, ...]:
     return tuple(processors)
 
 
+def spool_of(configuration: Configuration) -> Spool | None:
+    """The spool for the server of a configuration; ``None`` where there shall be none, or can be none."""
+    if configuration.spool == "":
+        return None
+    try:
+        from driftline.spool import Spool, SpoolLimits, default_folder
+    except ImportError as error:
+        say(f"keeps nothing on disk, for this Python lacks a module: {error}")
+        return None
+    limits = SpoolLimits(
+        max_bytes=configuration.spool_mb * 2**20,
+        max_age_s=configuration.spool_days * 86_400,
+        # No request lasts longer; a parcel goes in one, or where it is large or refused in part, in a few.
+        hold_s=4 * configuration.timeout_s + 20,
+    )
+    return Spool(configuration.spool or default_folder(), configuration.url, limits=limits)
+
+
 def _build_delivery(configuration: Configuration) -> Delivery:
     exporter: Exporter
     if configuration.file is not None:
@@ -97,7 +120,8 @@ def _build_delivery(configuration: Configuration) -> Delivery:
             ca_file=configuration.ca_file,
         )
     limits = DeliveryLimits(queue_runs=configuration.queue_runs, exit_timeout_s=configuration.exit_timeout_s)
-    return Delivery(exporter, processors=processors_of(configuration), limits=limits)
+    spool = spool_of(configuration) if configuration.file is None else None
+    return Delivery(exporter, processors=processors_of(configuration), limits=limits, spool=spool)
 
 
 _recorders: dict[Configuration, Recorder] = {}

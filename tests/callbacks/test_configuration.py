@@ -44,6 +44,9 @@ def test_everything_can_be_said_by_the_environment(tmp_path: Path) -> None:
         "DRIFTLINE_TIMEOUT_S": "2.5",
         "DRIFTLINE_EXIT_TIMEOUT_S": "0",
         "DRIFTLINE_QUEUE_RUNS": "50",
+        "DRIFTLINE_SPOOL": "/var/spool/driftline",
+        "DRIFTLINE_SPOOL_MB": "64",
+        "DRIFTLINE_SPOOL_DAYS": "2.5",
     }
     assert read_configuration(environ) == Configuration(
         url="https://traces.example/below",
@@ -60,6 +63,9 @@ def test_everything_can_be_said_by_the_environment(tmp_path: Path) -> None:
         timeout_s=2.5,
         exit_timeout_s=0.0,
         queue_runs=50,
+        spool="/var/spool/driftline",
+        spool_mb=64,
+        spool_days=2.5,
     )
     assert {variable.name for variable in VARIABLES} == environ.keys()
     assert [variable.field for variable in VARIABLES] == [each.name for each in fields(Configuration)]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from driftline.errors import Refusal
-from driftline.spool import Spool, SpoolCounts, SpoolError, SpoolLimits, default_folder, spool_files
+from driftline.spool import Parcel, Spool, SpoolCounts, SpoolError, SpoolLimits, default_folder, spool_files
 from driftline.spool.files import VERSION
 from driftline.spool.ledger import FORGOTTEN_AFTER_S
 from driftline.spool.letters import MAX_LETTERS
@@ -54,6 +54,19 @@ def refusals(*numbers: int) -> list[Refusal]:
     return [Refusal(piece, "is too silly", 422) for piece in pieces(*numbers)]
 
 
+def held(spool: Spool) -> Parcel:
+    parcel = spool.hold_oldest()
+    assert parcel is not None
+    return parcel
+
+
+def fill(spool: Spool) -> int:
+    """Put in what does not compress until it is full; gives how many parcels that were."""
+    with pytest.raises(SpoolError, match="has reached"):
+        list(map(spool.put, ([b'"%s"' % os.urandom(10_000).hex().encode()] for _ in range(1_000))))
+    return spool.counts().waiting
+
+
 def drain(spool: Spool) -> list[bytes]:
     taken: list[bytes] = []
     while (parcel := spool.hold_oldest()) is not None:
@@ -80,13 +93,11 @@ class TestParcels:
         one, other = a_spool(), a_spool()
         one.put(pieces(1))
         one.put(pieces(2))
-        first, second = one.hold_oldest(), other.hold_oldest()
-        assert first is not None and second is not None
+        first, second = held(one), held(other)
         assert (first.pieces, second.pieces) == (pieces(1), pieces(2))
         assert other.hold_oldest() is None
         one.release(first)
-        again = other.hold_oldest()
-        assert again is not None and again.pieces == pieces(1)
+        assert held(other).pieces == pieces(1)
 
     def test_are_free_again_when_their_holder_died(self, a_spool: Callable[..., Spool], clock: Clock) -> None:
         one, other = a_spool(hold_s=60), a_spool(hold_s=60)
@@ -111,10 +122,9 @@ class TestParcels:
     ) -> None:
         one, other = a_spool(hold_s=1), a_spool(hold_s=1)
         one.put(pieces(1, 2))
-        slow = one.hold_oldest()
+        slow = held(one)
         clock.now += 2
-        fast = other.hold_oldest()
-        assert slow is not None and fast is not None
+        fast = held(other)
         other.settle(fast)
         one.settle(slow, refusals(1))
         assert one.counts() == SpoolCounts(
@@ -124,15 +134,15 @@ class TestParcels:
     def test_can_be_split(self, a_spool: Callable[..., Spool]) -> None:
         spool = a_spool()
         spool.put(pieces(1, 2, 3, 4, 5), early=3)
-        held = spool.hold_oldest()
-        assert held is not None and (held.runs, held.early) == (2, 3)
-        spool.release(held, broke_down=True)
-        held = spool.hold_oldest()
-        assert held is not None and held.tries == 1
-        spool.split(held)
-        halves = [spool.hold_oldest(), spool.hold_oldest()]
-        assert [each.pieces for each in halves if each] == [pieces(1, 2), pieces(3, 4, 5)]
-        assert [(each.runs, each.early, each.tries) for each in halves if each] == [(0, 2, 1), (2, 1, 1)]
+        parcel = held(spool)
+        assert (parcel.runs, parcel.early, parcel.tries) == (2, 3, 0)
+        spool.release(parcel, broke_down=True)
+        parcel = held(spool)
+        assert parcel.tries == 1
+        spool.split(parcel)
+        halves = [held(spool), held(spool)]
+        assert [each.pieces for each in halves] == [pieces(1, 2), pieces(3, 4, 5)]
+        assert [(each.runs, each.early, each.tries) for each in halves] == [(0, 2, 1), (2, 1, 1)]
         assert spool.counts().waiting == 2
 
     def test_expire_and_are_counted(self, a_spool: Callable[..., Spool], clock: Clock) -> None:
@@ -143,13 +153,11 @@ class TestParcels:
         assert drain(spool) == pieces(4)
         assert spool.counts().outcomes == {"expired": 3, "delivered": 1}
 
-    def test_stop_where_the_spool_is_full_and_go_on_when_it_is_not(self, a_spool: Callable[..., Spool]) -> None:
+    def test_stop_where_the_spool_is_full_and_go_on_when_it_is_not(
+        self, a_spool: Callable[..., Spool]
+    ) -> None:
         spool = a_spool(max_bytes=200_000)
-        put = 0
-        with pytest.raises(SpoolError, match="has reached"):
-            for _ in range(1_000):
-                spool.put([b'"%s"' % os.urandom(10_000).hex().encode()])
-                put += 1
+        put = fill(spool)
         assert 5 < put < 20
         assert spool.counts().waiting == put
         assert len(drain(spool)) == put
@@ -171,9 +179,7 @@ class TestAccounts:
         one, other = a_spool(), a_spool()
         one.put(pieces(1, 2))
         other.put(pieces(3, 4, 5))
-        held = other.hold_oldest()
-        assert held is not None
-        other.settle(held, refusals(1))
+        other.settle(held(other), refusals(1))
         assert one.counts(one.owner).outcomes == {"delivered": 1, "refused": 1}
         assert one.counts(other.owner).outcomes == {}
         assert one.counts(other.owner).waiting == 3
@@ -207,9 +213,7 @@ class TestDeadLetters:
     def test_move_to_the_delivered_when_they_are_sent_after_all(self, a_spool: Callable[..., Spool]) -> None:
         spool = a_spool()
         spool.put(pieces(1, 2))
-        held = spool.hold_oldest()
-        assert held is not None
-        spool.settle(held, refusals(1, 2))
+        spool.settle(held(spool), refusals(1, 2))
         assert spool.counts().outcomes == {"refused": 2}
         one, other = spool.get_letters()
         spool.take_letter(one.id, delivered=True)
@@ -253,7 +257,9 @@ class TestFile:
             spool.put(pieces(1))
         assert list(folder.iterdir()) == []
 
-    @pytest.mark.parametrize("content", [b"not a database at all" * 1_000, b"SQLite format 3\0" + b"\xff" * 9_000])
+    @pytest.mark.parametrize(
+        "content", [b"not a database at all" * 1_000, b"SQLite format 3\0" + b"\xff" * 9_000]
+    )
     def test_that_is_broken_is_set_aside_and_named(
         self, a_spool: Callable[..., Spool], content: bytes, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -315,7 +321,8 @@ class TestFile:
             capture_output=True, text=True, check=True, timeout=60,
         )  # fmt: skip
         first, second = done.stdout.splitlines()
-        assert first.startswith("full after") and second == "True"
+        assert first.startswith("full after")
+        assert second == "True"
         taken = drain(Spool(tmp_path / "spool", URL))
         assert (taken[0], taken[-1]) == (b'"first"', b'"last"')
 

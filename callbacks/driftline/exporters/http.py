@@ -30,7 +30,7 @@ MAX_BODY_BYTES = 6 * 2**20
 PLAIN_BELOW_BYTES = 500
 """Smaller bodies are not worth compressing."""
 _LATER = frozenset({401, 403, 404, 405, 407, 408, 425, 429})
-"""Whoever answers so turns us away, whatever we send: a key or an address can be put right, or time passes."""
+"""Whoever answers so turns us away, whatever we send: a person puts it right, or time passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,15 @@ class HttpExporter:
         """
         return [refusal for part in _parts(pieces) for refusal in self._send(part)]
 
+    def send_nothing(self) -> str:
+        """Send an empty batch, to see whether a full one would be taken; gives what is said against it.
+
+        Raises:
+            DeliveryError: as for ``export``.
+        """
+        refusals = self._send([])
+        return refusals[0].problem if refusals else ""
+
     def close(self) -> None:
         """Hang up."""
         if self._line is not None:
@@ -129,7 +138,7 @@ class HttpExporter:
                 failing=status == 500,
                 remedy=self._remedy(status),
             )
-        return [Refusal(piece, said, status) for piece in pieces]
+        return [Refusal(piece, said, status) for piece in pieces or [b""]]
 
     def _remedy(self, status: int) -> str:
         if status in (401, 403):
@@ -225,7 +234,7 @@ def _parts(pieces: Sequence[bytes]) -> list[list[bytes]]:
 
 
 def _problems_of(answer: Answer, sent: int) -> dict[int, str] | None:
-    """What the server says against single runs, by their place; ``None`` where no Driftline server answered."""
+    """What is said against single runs, by their place; ``None`` where no Driftline server answered."""
     document = _json_of(answer)
     accepted, listed = document.get("accepted"), document.get("problems")
     if type(accepted) is not int or not isinstance(listed, list):

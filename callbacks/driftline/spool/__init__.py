@@ -1,6 +1,6 @@
 """Runs on disk, for as long as a server cannot take them."""
 
-from driftline.spool.files import SpoolError
+from driftline.spool.files import SpoolError, url_in
 from driftline.spool.letters import DeadLetter
 from driftline.spool.parcels import Parcel, Spool, SpoolCounts, SpoolLimits
 from driftline.spool.places import default_folder, file_name, spool_files
@@ -15,4 +15,5 @@ __all__ = [
     "default_folder",
     "file_name",
     "spool_files",
+    "url_in",
 ]

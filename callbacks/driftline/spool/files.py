@@ -1,7 +1,7 @@
 """The file of a spool: opened for each use, and set aside where it is broken.
 
-A connection never outlives one use, so that none is open when the process forks: SQLite keeps locks and mutexes
-that a child must not inherit.
+A connection never outlives one use, so that none is open when the process forks: SQLite keeps locks and
+mutexes that a child must not inherit.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from driftline.causes import say
 from driftline.spool.places import prepare
@@ -51,8 +52,8 @@ create table ledger (
     primary key (owner, outcome)
 ) without rowid;
 """
-"""``parcels`` wait for the server, ``letters`` will never be taken by it as they are, ``ledger`` says what became
-of the parcels and letters of each process (``owner``)."""
+"""``parcels`` wait for the server, ``letters`` will never be taken by it as they are, ``ledger`` says what
+became of the parcels and letters of each process (``owner``)."""
 
 
 class SpoolError(Exception):
@@ -170,6 +171,16 @@ class SpoolFile:
             if os.path.exists(self.path + ending):
                 os.replace(self.path + ending, aside + ending)
         say(f"the spool was broken ({error}); it is kept as {aside}, and a new one begins")
+
+
+def url_in(path: str) -> str | None:
+    """The server whose spool a file is; ``None`` where it is none that can be read."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)) as connection:
+            found = connection.execute("select value from facts where name = 'url'").fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return None if found is None else str(found[0])
 
 
 def _is_broken(error: sqlite3.DatabaseError) -> bool:

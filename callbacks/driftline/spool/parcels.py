@@ -104,8 +104,8 @@ class Spool:
     def hold_oldest(self) -> Parcel | None:
         """The oldest parcel that no other process tries to deliver; ``None`` where there is none.
 
-        It must be settled, split or released. Where this process dies before it does, the parcel is free again
-        after a while.
+        It must be settled, split or released. Where this process dies before it does, the parcel is free
+        again after a while.
 
         Raises:
             SpoolError: the spool cannot be used now.
@@ -236,7 +236,7 @@ class Spool:
     def _take_out(
         self, connection: sqlite3.Connection, number: int, owner: str, outcomes: dict[str, int], now: float
     ) -> bool:
-        """Remove a parcel; false where another process did so before, which had waited too long for this one."""
+        """Remove a parcel; false where another process, which had waited long enough, did so before."""
         if not connection.execute("delete from parcels where id = ?", (number,)).rowcount:
             return False
         ledger.enter(connection, owner, outcomes, now)

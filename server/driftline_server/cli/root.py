@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from driftline.commands import COMMANDS, command_of
 from driftline.version import __version__
 
 NAME = "driftline"
@@ -20,6 +21,7 @@ _COMMANDS = {
     "keys": "Make, list and revoke the API keys of programs.",
     "prices": "Set and list what a model costs.",
     "worker": "Do the jobs in a process of their own.",
+    **COMMANDS,
 }
 """Commands in the order of the help; their modules have the same names."""
 _MODULES = {"open": "open_pages", "settings": "show_settings"}
@@ -34,6 +36,8 @@ class LazyGroup(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            return _command_of_the_client(cmd_name)
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"driftline_server.cli.{_MODULES.get(cmd_name, cmd_name)}")
@@ -43,6 +47,17 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _command_of_the_client(name: str) -> click.Command:
+    """One that is there without the server too, and reads its arguments by itself."""
+
+    @click.command(name, add_help_option=False, context_settings={"ignore_unknown_options": True})
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def pass_on(arguments: tuple[str, ...]) -> int:
+        return command_of(name)(arguments)
+
+    return pass_on
 
 
 _COMPLETION = """\b
