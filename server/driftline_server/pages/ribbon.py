@@ -26,7 +26,8 @@ _STEPS = (
 )
 MAX_BUCKETS = 170
 MAX_TICKS = 9
-_MOST_ON_A_TELEPHONE = 5
+_CHARACTERS_ON_A_TELEPHONE = 60
+"""That labels side by side have room for there."""
 _NEAR_THE_END = 0.92
 _EDGE, _DOT = 0.012, 6
 """The share of a narrow window, and the pixels, that half of the mark of a trace takes."""
@@ -69,6 +70,12 @@ class Ribbon:
     """Where the trace stands that the page is about, in percent; empty on a list."""
     here_shift: int = 0
     """By how many pixels its mark is moved inwards, where the edge of the window would cut it."""
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether a telephone has room for every second label only."""
+        longest = max((len(tick.label) for tick in self.ticks), default=0)
+        return longest * len(self.ticks) > _CHARACTERS_ON_A_TELEPHONE
 
 
 def bucket_width(since: datetime, until: datetime) -> timedelta:
