@@ -17,6 +17,7 @@ from driftline.detectors import (
     find_phones,
 )
 from driftline.records import Run, TokenTimeline
+from driftline.secret_names import is_secret_name
 
 DETECTORS: Mapping[str, Find] = {
     "key": find_credentials,
@@ -36,11 +37,7 @@ Hook = Callable[[str], str]
 """Gives a text as it may leave the program."""
 _SHORTEST = 6
 """No detector finds anything in fewer characters."""
-_SECRET_KEY = re.compile(
-    r"(?i)(?:^|[_-])(?:api[_-]?key|apikey|access[_-]?key|secret[_-]?key|private[_-]?key|client[_-]?secret"
-    r"|secret|password|passwd|passphrase|authorization|auth[_-]?token|access[_-]?token|refresh[_-]?token"
-    r"|id[_-]?token|session[_-]?token|bearer|credentials?|set-cookie|cookie)$"
-)
+_SEQUENCES = (list, tuple)
 _LEFT_ALONE = {Run: frozenset({"id", "trace_id", "parent_id", "older_fields"})}
 """Fields that hold nothing that a person or a model wrote."""
 
@@ -48,8 +45,10 @@ _LEFT_ALONE = {Run: frozenset({"id", "trace_id", "parent_id", "older_fields"})}
 class Redaction:
     """A processor that replaces finds by ``[redacted:<name>]``.
 
-    With the detector ``key``, a text that stands under a name such as ``api_key`` or ``authorization`` is
-    replaced too, whatever it looks like.
+    With the detector ``key``, what stands under a name such as ``api_key`` or ``authorization`` is replaced
+    too, whatever it is: a text, a number or a container with all that it holds. A name may be a key, or the
+    first of two items in a list of pairs, or stand as ``name`` or ``key`` beside a ``value``. Only what says
+    no more than whether a secret is there stays: ``None``, ``True``, ``False``, 0 and what is empty.
     """
 
     def __init__(
@@ -116,22 +115,37 @@ class Redaction:
         if kind is dict:
             return self._dict(value)
         if kind is list:
-            return [self._value(each) for each in value]
+            return self._items(value)
         if kind is tuple:
-            return tuple(self._value(each) for each in value)
+            return tuple(self._items(value))
         if kind is TokenTimeline or not hasattr(kind, "__dataclass_fields__"):
             return value
         return self._record(value)
 
     def _dict(self, value: dict[str, Any]) -> dict[str, Any]:
         cleaned: dict[str, Any] = {}
+        by_name = self._by_name
+        names_its_value = by_name and "value" in value and _names_a_secret(value)
         for key, item in value.items():
             name = self.text(key)
             while name in cleaned:
                 name += "'"
-            secret = self._by_name and type(item) is str and item and _SECRET_KEY.search(key)
-            cleaned[name] = "[redacted:key]" if secret else self._value(item)
+            secret = by_name and (is_secret_name(key) or (names_its_value and key == "value"))
+            cleaned[name] = _withheld(item) if secret else self._value(item)
         return cleaned
+
+    def _items(self, items: Sequence[Any]) -> list[Any]:
+        return [
+            self._pair(each) if type(each) in _SEQUENCES and len(each) == 2 else self._value(each)
+            for each in items
+        ]
+
+    def _pair(self, pair: Any) -> Any:
+        """Two items in a list; headers often come as names and values."""
+        name, value = pair
+        if self._by_name and type(name) is str and is_secret_name(name):
+            return type(pair)((self.text(name), _withheld(value)))
+        return self._value(pair)
 
     def _record(self, record: Any) -> Any:
         changes = {}
@@ -143,6 +157,15 @@ class Redaction:
                 if cleaned != value:
                     changes[name] = cleaned
         return replace(record, **changes) if changes else record
+
+
+def _names_a_secret(value: dict[str, Any]) -> bool:
+    names = (value.get("name"), value.get("key"))
+    return any(type(name) is str and is_secret_name(name) for name in names)
+
+
+def _withheld(secret: Any) -> Any:
+    return "[redacted:key]" if secret and secret is not True else secret
 
 
 @cache
