@@ -9,7 +9,8 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from operator import attrgetter
+from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from driftline.errors import WireError
 
@@ -22,6 +23,9 @@ Record = TypeVar("Record")
 Decode = Callable[[Any, str], Any]
 Encode = Callable[[Any], Any]
 EXTRA = "extra"
+_Row: TypeAlias = tuple[str, Encode | None, Any]
+_NEVER = object()
+"""Stands for the default of a field that has none, and so is always written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,11 @@ def encode_record(record: Any) -> dict[str, Any]:
     """Write a record as JSON data, leaving out what is empty."""
     document: dict[str, Any] = {}
     record_type: Any = type(record)
-    for plan in plan_of(record_type):
-        value = getattr(record, plan.name)
-        if not plan.required and (value is plan.empty or value == plan.empty):
+    rows, read_values = _writing_of(record_type)
+    for (name, encode, empty), value in zip(rows, read_values(record), strict=True):
+        if value is empty or value == empty:
             continue
-        document[plan.name] = value if plan.encode is None else plan.encode(value)
+        document[name] = value if encode is None else encode(value)
     if record.extra:
         known = _plans_by_name(record_type)
         document.update({key: value for key, value in record.extra.items() if key not in known})
@@ -121,6 +125,16 @@ def plan_of(record_type: Any) -> tuple[FieldPlan, ...]:
             )
         )
     return tuple(plans)
+
+
+@cache
+def _writing_of(record_type: Any) -> tuple[tuple[_Row, ...], Callable[[Any], tuple[Any, ...]]]:
+    """What writing needs of each field, and how all of them are read from a record at once."""
+    plans = plan_of(record_type)
+    rows = tuple((each.name, each.encode, _NEVER if each.required else each.empty) for each in plans)
+    names = [each.name for each in plans]
+    read_one = attrgetter(names[0])
+    return rows, attrgetter(*names) if len(names) > 1 else lambda record: (read_one(record),)
 
 
 @cache
@@ -261,7 +275,9 @@ def _decode_moment(value: Any, path: str) -> datetime:
 
 
 def _encode_moment(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def _decode_json(value: Any, path: str, depth: int = 0) -> Any:

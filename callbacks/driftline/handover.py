@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from driftline.causes import CauseLog, counted, say, told_of_refusals
+from driftline.courtesy import Courtesy
 from driftline.errors import DeliveryError, RefusedError
 from driftline.guarding import failures
 from driftline.records import Run
@@ -326,13 +327,13 @@ class Handover:
         """Build the runs that wait, as many as go at once."""
         limits = self._limits
         batch = Batch([], [], limits.tries_of_a_failing_batch)
+        courtesy = Courtesy()
         for sealed in self._queue.take(max_runs=limits.batch_runs, max_bytes=limits.batch_bytes):
             run = self._build_run(sealed)
             if run is not None:
                 batch.runs.append(run)
                 batch.are_early.append(is_early(sealed))
-            # Lets the application's threads go first; unasked, a busy thread makes way every 5 ms only.
-            time.sleep(0)
+            courtesy.make_way()
         return batch if batch.runs else None
 
     def _build_run(self, sealed: Sealed) -> Run | None:

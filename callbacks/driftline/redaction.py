@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import datetime
+from enum import Enum
 from functools import cache
-from typing import Any
+from itertools import takewhile
+from operator import is_
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from driftline.detectors import (
     Find,
@@ -17,6 +22,7 @@ from driftline.detectors import (
     find_phones,
 )
 from driftline.records import Run, TokenTimeline
+from driftline.secret_names import is_secret_name
 
 DETECTORS: Mapping[str, Find] = {
     "key": find_credentials,
@@ -36,11 +42,8 @@ Hook = Callable[[str], str]
 """Gives a text as it may leave the program."""
 _SHORTEST = 6
 """No detector finds anything in fewer characters."""
-_SECRET_KEY = re.compile(
-    r"(?i)(?:^|[_-])(?:api[_-]?key|apikey|access[_-]?key|secret[_-]?key|private[_-]?key|client[_-]?secret"
-    r"|secret|password|passwd|passphrase|authorization|auth[_-]?token|access[_-]?token|refresh[_-]?token"
-    r"|id[_-]?token|session[_-]?token|bearer|credentials?|set-cookie|cookie)$"
-)
+_SEQUENCES = (list, tuple)
+_TEXTLESS = frozenset({int, float, bool, datetime, NoneType, TokenTimeline})
 _LEFT_ALONE = {Run: frozenset({"id", "trace_id", "parent_id", "older_fields"})}
 """Fields that hold nothing that a person or a model wrote."""
 
@@ -48,8 +51,10 @@ _LEFT_ALONE = {Run: frozenset({"id", "trace_id", "parent_id", "older_fields"})}
 class Redaction:
     """A processor that replaces finds by ``[redacted:<name>]``.
 
-    With the detector ``key``, a text that stands under a name such as ``api_key`` or ``authorization`` is
-    replaced too, whatever it looks like.
+    With the detector ``key``, what stands under a name such as ``api_key`` or ``authorization`` is replaced
+    too, whatever it is: a text, a number or a container with all that it holds. A name may be a key, or the
+    first of two items in a list of pairs, or stand as ``name`` or ``key`` beside a ``value``. Only what says
+    no more than whether a secret is there stays: ``None``, ``True``, ``False``, 0 and what is empty.
     """
 
     def __init__(
@@ -74,6 +79,8 @@ class Redaction:
         ]
         self._finders += [(name, _finder(pattern)) for name, pattern in (patterns or {}).items()]
         self._hooks = tuple(hooks)
+        self._clean = RecentTexts()
+        """In which nothing was found: frameworks pass the same texts on from run to run."""
         self._by_name = "key" in wanted
 
     def __call__(self, run: Run) -> Run:
@@ -82,9 +89,12 @@ class Redaction:
         return cleaned
 
     def text(self, text: str) -> str:
-        """Replace the finds of one text."""
-        if len(text) >= _SHORTEST:
-            text = self._replaced(text)
+        """Replace the finds of one text; one without any is given back itself."""
+        if len(text) >= _SHORTEST and text not in self._clean:
+            replaced = self._replaced(text)
+            if replaced is text:
+                self._clean.add(text)
+            text = replaced
         for hook in self._hooks:
             text = hook(text)
         return text
@@ -109,46 +119,118 @@ class Redaction:
             at = end
         return "".join([*pieces, text[at:]])
 
+    # What holds nothing to be replaced is given back itself, and so is not built anew.
+
     def _value(self, value: Any) -> Any:
-        kind = type(value)
+        kind: Any = type(value)
         if kind is str:
             return self.text(value)
         if kind is dict:
             return self._dict(value)
-        if kind is list:
-            return [self._value(each) for each in value]
-        if kind is tuple:
-            return tuple(self._value(each) for each in value)
-        if kind is TokenTimeline or not hasattr(kind, "__dataclass_fields__"):
-            return value
-        return self._record(value)
+        if kind is list or kind is tuple:
+            return self._items(value)
+        return self._record(value) if _is_record(kind) else value
 
     def _dict(self, value: dict[str, Any]) -> dict[str, Any]:
-        cleaned: dict[str, Any] = {}
+        by_name = self._by_name
+        names_its_value = by_name and "value" in value and _names_a_secret(value)
+        cleaned: dict[str, Any] | None = None
         for key, item in value.items():
             name = self.text(key)
+            secret = by_name and (is_secret_name(key) or (names_its_value and key == "value"))
+            clean = _withheld(item) if secret else self._value(item)
+            if cleaned is None:
+                if name is key and clean is item:
+                    continue
+                cleaned = dict(takewhile(lambda each: each[0] is not key, value.items()))  # noqa: B023
             while name in cleaned:
                 name += "'"
-            secret = self._by_name and type(item) is str and item and _SECRET_KEY.search(key)
-            cleaned[name] = "[redacted:key]" if secret else self._value(item)
-        return cleaned
+            cleaned[name] = clean
+        return value if cleaned is None else cleaned
+
+    def _items(self, items: Any) -> Any:
+        cleaned = [
+            self._pair(each) if type(each) in _SEQUENCES and len(each) == 2 else self._value(each)
+            for each in items
+        ]
+        if all(map(is_, cleaned, items)):
+            return items
+        return type(items)(cleaned)
+
+    def _pair(self, pair: Any) -> Any:
+        """Two items in a list; headers often come as names and values."""
+        name, value = pair
+        if self._by_name and type(name) is str and is_secret_name(name):
+            return type(pair)((self.text(name), _withheld(value)))
+        return self._items(pair)
 
     def _record(self, record: Any) -> Any:
         changes = {}
         kind: Any = type(record)
         for name in _text_fields(kind):
             value = getattr(record, name)
-            if value:
-                cleaned = self._value(value)
-                if cleaned != value:
-                    changes[name] = cleaned
+            if value and (cleaned := self._value(value)) is not value:
+                changes[name] = cleaned
         return replace(record, **changes) if changes else record
+
+
+class RecentTexts:
+    """Remembers texts, the newest of them and within a bound; it keeps strings alive and copies nothing."""
+
+    def __init__(self, max_characters: int = 2_000_000, max_texts: int = 20_000) -> None:
+        self._max_characters = max_characters
+        self._max_texts = max_texts
+        self._newest: set[str] = set()
+        self._older: set[str] = set()
+        self._characters = 0
+
+    def __contains__(self, text: str) -> bool:
+        if text in self._newest:
+            return True
+        if text not in self._older:
+            return False
+        self.add(text)
+        return True
+
+    def add(self, text: str) -> None:
+        """Remember one more."""
+        if len(text) > self._max_characters:
+            return
+        if self._characters + len(text) > self._max_characters or len(self._newest) >= self._max_texts:
+            self._older, self._newest, self._characters = self._newest, set(), 0
+        self._newest.add(text)
+        self._characters += len(text)
+
+
+def _names_a_secret(value: dict[str, Any]) -> bool:
+    names = (value.get("name"), value.get("key"))
+    return any(type(name) is str and is_secret_name(name) for name in names)
+
+
+def _withheld(secret: Any) -> Any:
+    return "[redacted:key]" if secret and secret is not True else secret
+
+
+@cache
+def _is_record(kind: Any) -> bool:
+    return kind is not TokenTimeline and hasattr(kind, "__dataclass_fields__")
 
 
 @cache
 def _text_fields(kind: Any) -> tuple[str, ...]:
+    """The fields that may hold a text."""
     left_alone = _LEFT_ALONE.get(kind, frozenset())
-    return tuple(each.name for each in fields(kind) if each.name not in left_alone)
+    types = get_type_hints(kind)
+    return tuple(
+        each.name
+        for each in fields(kind)
+        if each.name not in left_alone and not _holds_no_text(types[each.name])
+    )
+
+
+def _holds_no_text(hint: Any) -> bool:
+    return all(each in _TEXTLESS or (isinstance(each, type) and issubclass(each, Enum))
+               for each in (get_args(hint) or (hint,)))  # fmt: skip
 
 
 def _finder(pattern: str | re.Pattern[str]) -> Find:

@@ -170,12 +170,57 @@ def test_find_dims_what_does_not_match_and_enter_goes_to_the_hits(visitor: Visit
     page = visitor.open(f"/traces/{scenes.key_terms}")
     page.keyboard.press("/")
     page.keyboard.type("retrieve")
-    assert page.locator(".hits").inner_text() == "3 of 25"
+    assert page.locator(".hits").inner_text() == "3 hits"
     assert page.locator(".run:not(.miss)").count() == 3
+    assert (
+        page.locator(".run.miss[aria-selected=true]").evaluate("row => getComputedStyle(row).opacity") == "1"
+    )
     page.keyboard.press("Enter")
     panel(page, "retrieve")
     page.keyboard.press("Escape")
     assert page.locator(".run.miss").count() == 0
+
+
+def test_the_critical_path_is_a_mode_that_shows_that_it_is_on(visitor: Visitor, scenes: Scenes) -> None:
+    page = visitor.open(f"/traces/{scenes.key_terms}")
+    button = page.get_by_role("button", name="critical path")
+    page.keyboard.press("c")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert page.locator(".only-critical").count() == 1
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert page.locator(".only-critical").count() == 0
+
+
+def test_the_map_frames_the_rows_in_view_and_leads_to_others(visitor: Visitor, scenes: Scenes) -> None:
+    page = visitor.open(f"/traces/{scenes.big}")
+    frame = page.locator(".mini-view")
+    before = float(frame.get_attribute("y"))
+    box = page.locator(".minimap").bounding_box()
+    page.mouse.click(box["x"] + 20, box["y"] + box["height"] * 0.25)
+    until(page, f"Number(document.querySelector('.mini-view').getAttribute('y')) !== {before}")
+    assert page.evaluate("document.querySelector('.runs').scrollTop") > 2000
+    short = visitor.open(f"/traces/{scenes.cancelled}")
+    assert not short.locator(".minimap").is_visible()
+
+
+@pytest.mark.parametrize("name", ["key_terms", "big"])
+def test_no_row_is_cut_at_the_top_of_the_list(visitor: Visitor, scenes: Scenes, name: str) -> None:
+    page = visitor.open(f"/traces/{getattr(scenes, name)}")
+    for by in ("opened", "end"):
+        if by == "end":
+            page.evaluate("document.querySelector('.runs').scrollTop = 1e6")
+        scrolled = page.evaluate("document.querySelector('.runs').scrollTop")
+        assert scrolled % page.locator(".run").first.evaluate("row => row.offsetHeight") == 0
+
+
+def test_on_a_telephone_a_short_tree_does_not_scroll_within_the_page(
+    visitor: Visitor, scenes: Scenes
+) -> None:
+    page = visitor.open(f"/traces/{scenes.failed}", width=360, has_touch=True, is_mobile=True)
+    assert (
+        page.evaluate("(list => list.scrollHeight - list.clientHeight)(document.querySelector('.runs'))") == 0
+    )
 
 
 def test_rows_can_be_narrowed_to_models_or_problems(visitor: Visitor, scenes: Scenes) -> None:

@@ -144,6 +144,22 @@ def test_a_page_prints_without_its_frame_and_with_everything_open(visitor: Visit
     assert titles == ['"Conversation"', '"Data"', '"Scores"', '"Timing"', '"Metadata"']
     assert page.locator(".print-foot").inner_text() == page.url
     assert page.locator(".q-title").is_visible()
+    assert styles(page, ".detail", "breakBefore") == {"auto"}
+    assert styles(page, ".msg", "breakInside") == {"auto"}
+    assert styles(page, ".run-name", "backgroundImage") == {"none"}
+
+
+def test_a_stack_is_wrapped_on_the_screen_and_on_paper(visitor: Visitor, scenes: Scenes) -> None:
+    page = visitor.open(f"/traces/{scenes.failed}")
+    for media in ("screen", "print"):
+        page.emulate_media(media=media)
+        assert page.locator(".stack").evaluate("stack => stack.scrollWidth - stack.clientWidth") == 0, media
+
+
+def styles(page: Any, selector: str, name: str) -> set[str]:
+    """The values that a property has on all elements of a selector."""
+    script = "(all, name) => all.map(each => getComputedStyle(each)[name])"
+    return set(page.locator(selector).evaluate_all(script, name))
 
 
 def test_type_has_the_sizes_that_were_agreed(visitor: Visitor, scenes: Scenes) -> None:

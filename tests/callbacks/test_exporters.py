@@ -173,6 +173,16 @@ def test_a_batch_of_which_every_run_is_refused_is_counted(
     assert caught.value.count == 4
 
 
+@pytest.mark.parametrize("accepted", [0, -9, 3])
+def test_an_answer_that_does_not_account_for_every_run_is_none(
+    server: FaultyServer, exporter: HttpExporter, monkeypatch: pytest.MonkeyPatch, accepted: int
+) -> None:
+    body = json.dumps({"accepted": accepted, "problems": []}).encode()
+    monkeypatch.setattr(exporter, "_post", lambda document: http.Answer(200, {}, body))
+    with pytest.raises(DeliveryError, match="not as a Driftline server does"):
+        exporter.export(some_runs(4))
+
+
 @pytest.mark.parametrize("status", [400, 410, 422])
 def test_what_will_never_work_is_refused(server: FaultyServer, exporter: HttpExporter, status: int) -> None:
     server.behave(status=status)

@@ -15,7 +15,6 @@ from driftline.detectors import IBAN_LENGTHS, passes_iban_checksum, passes_luhn
 from driftline.records import (
     Document,
     Event,
-    Json,
     Message,
     Part,
     Prompt,
@@ -199,30 +198,6 @@ def test_a_run_without_finds_is_the_same_object() -> None:
     assert everything(run) is run
 
 
-def test_what_stands_under_the_name_of_a_secret_is_replaced() -> None:
-    secrets = dict.fromkeys(
-        (
-            "api_key",
-            "OPENAI_API_KEY",
-            "x-api-key",
-            "password",
-            "Authorization",
-            "client_secret",
-            "set-cookie",
-        ),
-        "hunter2",
-    )
-    others: dict[str, Json] = {
-        "max_tokens": 5,
-        "token_count": "7",
-        "secretary": "Ann",
-        "password": {"length": 8},
-        "keys": "ab",
-    }
-    cleaned = Redaction(["key"])(Run(id="a" * 32, trace_id="b" * 32, metadata={**secrets, "other": others}))
-    assert cleaned.metadata == {**dict.fromkeys(secrets, "[redacted:key]"), "other": others}
-
-
 def test_keys_that_become_alike_are_both_kept() -> None:
     run = Run(id="a" * 32, trace_id="b" * 32, metadata={"a@b.example": 1, "c@d.example": 2})
     assert sorted(everything(run).metadata.values()) == [1, 2]  # type: ignore[type-var]
@@ -274,8 +249,9 @@ HOSTILE = {
 
 
 def _seconds(text: str) -> float:
+    fresh = Redaction()  # one that has not seen the text before
     began = time.process_time()
-    everything.text(text)
+    fresh.text(text)
     return time.process_time() - began
 
 

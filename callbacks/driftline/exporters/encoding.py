@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from driftline.courtesy import Courtesy
 from driftline.guarding import failures
 from driftline.records import Run
 from driftline.snapshot import snapshot
@@ -17,15 +17,16 @@ from driftline.wire import encode_run
 def encode_runs(runs: Sequence[Run]) -> Iterator[bytes | None]:
     """Encode one run after the other; ``None`` stands for one that cannot be written.
 
-    After each it makes way for the application's threads, so that they never wait for a whole batch.
+    In between it makes way for the application's threads, so that they never wait for a whole batch.
     """
+    courtesy = Courtesy()
     for run in runs:
         try:
             yield encode_json(encode_run(run))
         except Exception as error:
             failures.note("writing a run", error)
             yield None
-        time.sleep(0)
+        courtesy.make_way()
 
 
 def encode_json(document: Any) -> bytes:

@@ -243,7 +243,8 @@ def _problems_of(answer: Answer, sent: int) -> dict[int, str] | None:
     for each in listed:
         if isinstance(each, dict) and type(each.get("index")) is int and 0 <= each["index"] < sent:
             by_index[each["index"]] = f"{_text(each.get('field'))} {_text(each.get('problem'))}".strip()
-    return by_index
+    # Whoever does not account for every run has not said that it stored them.
+    return by_index if accepted >= 0 and accepted + len(by_index) >= sent else None
 
 
 def _described(problems: list[str]) -> str:

@@ -15,6 +15,7 @@ import click
 
 from driftline.configuration import DEFAULT_URL
 from driftline.errors import DriftlineError
+from driftline_server.cli.console import note
 from driftline_server.settings import load_settings
 
 _TIMEOUT_S = 30.0
@@ -27,6 +28,7 @@ _SEARCHED = 10_000
 """A part of an id is looked for among so many traces, from the newest on."""
 _MOST_TOLD = 10
 _REMEDY = "driftline traces list shows them"
+_KEY_REMEDY = "where the server runs, make one with driftline keys add NAME, and set DRIFTLINE_API_KEY to it"
 
 
 class _Option(TypedDict):
@@ -191,7 +193,7 @@ def opened_traces(
     with ExitStack() as stack:
         # Whoever can read the folder needs no login to it.
         settings = load_settings({"data": data, "host": "127.0.0.1"})
-        app = create_app(stack.enter_context(opened_services(settings, read_only=read_only)))
+        app = create_app(stack.enter_context(opened_services(settings, read_only=read_only, tell=note)))
         yield Traces(FolderDoor(app.test_client()))
 
 
@@ -220,6 +222,8 @@ def _problem_of(status: int, answer: Any) -> str:
     error = answer.get("error") if isinstance(answer, dict) else None
     if not isinstance(error, dict):
         return f"the server answered with status {status}; is it a Driftline server? name it with --url"
+    if status == 401:
+        return f"{error.get('problem')}: {_KEY_REMEDY}"
     field = f"{error['field']}: " if error.get("field") else ""
     remedy = f"; {error['remedy']}" if error.get("remedy") else ""
     return f"{field}{error.get('problem', status)}{remedy}"

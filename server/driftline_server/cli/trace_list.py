@@ -21,7 +21,7 @@ STATUS_STYLES = {
     "incomplete": "yellow",
     "running": "cyan",
 }
-_GAP = 2
+GAP = 2
 _LEAST = 32
 """Beside fewer characters of question and answer, those get lines of their own."""
 _LEAST_OF_NAME = 16
@@ -44,14 +44,15 @@ class Column:
 
 def trace_table(traces: Sequence[dict[str, Any]], *, width: int | None) -> Table:
     """The traces beside their questions, or above them where ``width`` is small; ``None`` cuts nothing."""
-    columns = [_STARTED, _TRACE, *_FIGURES]
+    several = len({trace["project"] for trace in traces}) > 1
+    columns = [_STARTED, _TRACE, *([_PROJECT] if several else []), *_FIGURES]
     cells = [[column.cell(trace) for trace in traces] for column in columns]
     left = None
     if width is not None:
-        left = width - sum(column.width(each) + _GAP for column, each in zip(columns, cells, strict=True))
+        left = width - sum(column.width(each) + GAP for column, each in zip(columns, cells, strict=True))
         if left < _LEAST:
-            return _stacked(traces, width)
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+            return _stacked(traces, width, naming_projects=several)
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
     for column in columns:
         table.add_column(column.title, justify=column.justify, no_wrap=True)
     cells.append([_asked(trace) for trace in traces])
@@ -61,27 +62,27 @@ def trace_table(traces: Sequence[dict[str, Any]], *, width: int | None) -> Table
     return table
 
 
-def _stacked(traces: Sequence[dict[str, Any]], width: int) -> Table:
-    """Three lines for each trace: its figures, its question, its answer; the last two are never left out."""
+def _stacked(traces: Sequence[dict[str, Any]], width: int, *, naming_projects: bool) -> Table:
+    """A few lines for each trace: its figures, its question, its answer; the last two are never left out."""
     shown = {column.title: [column.cell(trace) for trace in traces] for column in _FIGURES}
     widths = {column.title: column.width(shown[column.title]) for column in _FIGURES}
-    room = max(_LEAST_OF_NAME, width - _TAIL - _GAP)
+    room = max(_LEAST_OF_NAME, width - _TAIL - GAP)
     titles = list(widths)
-    for least_missed in _FIRST_TO_GO:
-        if room - sum(widths[title] + _GAP for title in titles) >= _LEAST_OF_NAME:
+    for least_missed in FIRST_TO_GO:
+        if room - sum(widths[title] + GAP for title in titles) >= _LEAST_OF_NAME:
             break
         titles.remove(least_missed)
-    for_name = room - sum(widths[title] + _GAP for title in titles)
+    for_name = room - sum(widths[title] + GAP for title in titles)
     names = [_name(trace) for trace in traces]
     for_name = min(for_name, max(each.cell_len for each in names))
 
     def line(name: Text, figures: Sequence[Text]) -> Text:
         name.truncate(for_name, overflow="ellipsis", pad=True)
         for title, figure in zip(titles, figures, strict=True):
-            name.append(" " * (_GAP + widths[title] - figure.cell_len)).append_text(figure)
+            name.append(" " * (GAP + widths[title] - figure.cell_len)).append_text(figure)
         return name
 
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(_STARTED.title, no_wrap=True)
     table.add_column(
         line(Text("Trace"), [Text(title) for title in titles]),
@@ -92,7 +93,8 @@ def _stacked(traces: Sequence[dict[str, Any]], width: int) -> Table:
     for index, trace in enumerate(traces):
         beside = _started(trace).append(f"\n{one_line(trace['trace_id'])[-_TAIL:]}", "dim")
         figures = line(names[index], [shown[title][index] for title in titles])
-        table.add_row(beside, Text("\n").join([figures, *_asked(trace).split()]))
+        project = [plain(trace["project"], "dim")] if naming_projects else []
+        table.add_row(beside, Text("\n").join([figures, *project, *_asked(trace).split()]))
     return table
 
 
@@ -122,11 +124,12 @@ def _figure(title: str, figure: Callable[[dict[str, Any]], str]) -> Column:
 
 _STARTED = Column("Started", _started)
 _TRACE = Column("Trace", _trace)
+_PROJECT = Column("Project", lambda trace: plain(trace["project"], "dim"))
 _FIGURES = (
     _figure("Took", trace_took),
     _figure("First token", trace_first_token),
     _figure("Tokens", trace_tokens),
     _figure("Cost", trace_cost),
 )
-_FIRST_TO_GO = ("First token", "Tokens", "Cost", "Took")
+FIRST_TO_GO = ("First token", "Tokens", "Cost", "Took")
 """Which figures a small window does without, one after the other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driftline_server.cli.console import local_time, one_line, plain, print_table, safe
+from driftline_server.cli.console import bounded_width, local_time, one_line, plain, print_table, safe
 from driftline_server.cli.figures import (
     run_figures,
     said,
@@ -20,10 +20,14 @@ from driftline_server.cli.figures import (
     trace_tokens,
     trace_took,
 )
-from driftline_server.cli.trace_list import STATUS_STYLES
+from driftline_server.cli.trace_list import FIRST_TO_GO, GAP, STATUS_STYLES
 from driftline_server.pages.formatting import duration
 
 _BAR = 28
+_LEAST_OF_BAR = 12
+_MOST_OF_NAME = 56
+_LEAST_OF_NAME = 24
+_FIGURES = ("Took", "First token", "Tokens", "Cost")
 _DEEPEST = 12
 _MOST_RUNS = 500
 _MOST_OF_MESSAGE = 2_000
@@ -47,15 +51,7 @@ def print_trace(out: Console, trace: dict[str, Any]) -> None:
     """Print the facts of a trace, its tree, and what went wrong in it."""
     summary, placed = trace["summary"], list(place_runs(trace["runs"]))
     _print_facts(out, summary)
-    axis = Axis.of(trace["runs"])
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("Run", overflow="ellipsis", no_wrap=True, max_width=56)
-    table.add_column(f"0 to {said(duration(axis.span_ms))}", no_wrap=True)
-    for name in ("Took", "First token", "Tokens", "Cost"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for each in placed[:_MOST_RUNS]:
-        table.add_row(*_cells(each, axis))
-    print_table(out, table)
+    print_table(out, _tree(placed[:_MOST_RUNS], Axis.of(trace["runs"]), bounded_width()))
     if len(placed) > _MOST_RUNS:
         out.print(f"and {len(placed) - _MOST_RUNS:,} more runs; --json gives them all", style="dim")
     for run in failures_of(trace["runs"]):
@@ -118,21 +114,62 @@ class Axis:
         ]
         return cls(began, max(ends) / timedelta(milliseconds=1))
 
-    def bar(self, run: dict[str, Any]) -> str:
+    def bar(self, run: dict[str, Any], width: int) -> str:
         """A bar where the run lay; the wait for its first token is lighter, a run without end fades out."""
         if self.began is None or not run["started_at"]:
             return ""
         start_ms = (datetime.fromisoformat(run["started_at"]) - self.began) / timedelta(milliseconds=1)
-        begin = self._column(start_ms)
+        begin = self._column(start_ms, width)
         if run["duration_ms"] is None:
             return " " * begin + "▒░"
-        end = max(begin + 1, self._column(start_ms + run["duration_ms"]))
+        end = max(begin + 1, self._column(start_ms + run["duration_ms"], width))
         waited = (run["timeline"] or {}).get("ttft_ms")
-        first = begin if waited is None else min(end, self._column(start_ms + waited))
+        first = begin if waited is None else min(end, self._column(start_ms + waited, width))
         return " " * begin + "░" * (first - begin) + "█" * (end - first)
 
-    def _column(self, ms: float) -> int:
-        return min(_BAR - 1, round(_BAR * ms / self.span_ms)) if self.span_ms else 0
+    def _column(self, ms: float, width: int) -> int:
+        return min(width - 1, round(width * ms / self.span_ms)) if self.span_ms else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a window has room for, in characters."""
+
+    name: int
+    bar: int
+    """0 where there is no room for bars."""
+    figures: tuple[str, ...]
+
+    @classmethod
+    def into(cls, width: int | None, figures: Mapping[str, int]) -> Fit:
+        """Names yield first, then bars, then whole figures; what is shown of the figures is never cut."""
+        if width is None:
+            return cls(_MOST_OF_NAME, _BAR, tuple(figures))
+        shown = dict(figures)
+        for least_missed in FIRST_TO_GO:
+            if width - sum(shown.values()) - GAP * (len(shown) + 1) >= _LEAST_OF_NAME:
+                break
+            del shown[least_missed]
+        room = width - sum(shown.values()) - GAP * (len(shown) + 1)
+        bar = min(_BAR, room - _LEAST_OF_NAME - GAP)
+        if bar < _LEAST_OF_BAR:
+            return cls(max(1, min(_MOST_OF_NAME, room)), 0, tuple(shown))
+        return cls(min(_MOST_OF_NAME, room - bar - GAP), bar, tuple(shown))
+
+
+def _tree(placed: Sequence[Placed], axis: Axis, width: int | None) -> Table:
+    rows = [dict(zip(_FIGURES, run_figures(each.run), strict=True)) for each in placed]
+    fit = Fit.into(width, {title: max(len(title), *(len(row[title]) for row in rows)) for title in _FIGURES})
+    table = Table(box=None, padding=(0, GAP, 0, 0), header_style="dim")
+    table.add_column("Run", overflow="ellipsis", no_wrap=True, max_width=fit.name)
+    if fit.bar:
+        table.add_column(f"0 to {said(duration(axis.span_ms))}", no_wrap=True, max_width=fit.bar)
+    for title in fit.figures:
+        table.add_column(title, justify="right", no_wrap=True)
+    for each, figures in zip(placed, rows, strict=True):
+        bar = [_bar(each.run, axis, fit.bar)] if fit.bar else []
+        table.add_row(_name(each), *bar, *(Text(figures[title]) for title in fit.figures))
+    return table
 
 
 def _print_facts(out: Console, summary: dict[str, Any]) -> None:
@@ -167,7 +204,7 @@ def _print_facts(out: Console, summary: dict[str, Any]) -> None:
     out.print()
 
 
-def _cells(placed: Placed, axis: Axis) -> list[Text]:
+def _name(placed: Placed) -> Text:
     run, depth = placed.run, placed.depth
     status, kind = run["status"], run["kind"]
     guide = "  " * depth if depth <= _DEEPEST else f"{'  ' * (_DEEPEST - 1)}{depth} "
@@ -178,11 +215,14 @@ def _cells(placed: Placed, axis: Axis) -> list[Text]:
         name.append(f" {one_line(status)}", STATUS_STYLES.get(status, ""))
     if placed.orphan:
         name.append(" its parent is missing", "yellow")
-    return [
-        name,
-        Text(axis.bar(run), STATUS_STYLES["error"] if status == "error" else _KIND_STYLES.get(kind, "dim")),
-        *map(Text, run_figures(run)),
-    ]
+    return name
+
+
+def _bar(run: dict[str, Any], axis: Axis, width: int) -> Text:
+    failed = run["status"] == "error"
+    return Text(
+        axis.bar(run, width), STATUS_STYLES["error"] if failed else _KIND_STYLES.get(run["kind"], "dim")
+    )
 
 
 def _print_error(out: Console, run: dict[str, Any]) -> None:

@@ -34,6 +34,16 @@ def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> st
         raise click.BadParameter(f"{value!r} is no moment such as 2h, 3d or 2026-03-04T05:06") from None
 
 
+def _duration_ms(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A time as the pages take it: ``800ms``, ``5s``, ``2m``; a bare number means seconds."""
+    from driftline_server.pages.trace_query import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def door_options(command: Command) -> Command:
     """Where the traces are: on a server, or in a data folder."""
     for option in (
@@ -67,8 +77,20 @@ def filter_options(command: Command) -> Command:
             click.option("--release", help="The release of the application."),
             click.option("--model", help="A model that answered."),
             click.option("--text", help="Contained in name, question, answer or error."),
-            click.option("--min-duration", "min_duration_ms", type=float, metavar="MS", help="At least."),
-            click.option("--max-duration", "max_duration_ms", type=float, metavar="MS", help="At most."),
+            click.option(
+                "--min-duration",
+                "min_duration_ms",
+                callback=_duration_ms,
+                metavar="TIME",
+                help="Took at least: 800ms, 5s, 2m.",
+            ),
+            click.option(
+                "--max-duration",
+                "max_duration_ms",
+                callback=_duration_ms,
+                metavar="TIME",
+                help="Took at most.",
+            ),
         )
     ):
         command = option(command)
@@ -132,11 +154,13 @@ def show(trace_id: str, as_json: bool, url: str, api_key: str | None, data: Path
 @filter_options
 @click.option("--limit", type=click.IntRange(1), help="At most so many traces. [all]")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="A file; else standard output.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
 @door_options
 def export(
     trace_ids: tuple[str, ...],
     limit: int | None,
     output: Path | None,
+    force: bool,
     url: str,
     api_key: str | None,
     data: Path | None,
@@ -147,11 +171,15 @@ def export(
     Those of the traces that are named, or of all that pass the filter.
     """
     from driftline_server.cli.transfer import export_traces, opened_output
+    from driftline_server.pages.formatting import plural
 
-    with opened_traces(url=url, api_key=api_key, data=data) as traces, opened_output(output) as lines:
+    with (
+        opened_traces(url=url, api_key=api_key, data=data) as traces,
+        opened_output(output, overwriting=force) as lines,
+    ):
         ids = trace_ids or (trace["trace_id"] for trace in traces.find(wanted, limit=limit))
         count = export_traces(traces, ids, lines)
-    note(f"exported {count.runs:,} runs of {count.traces:,} traces")
+    note(f"exported {plural(count.runs, 'run')} of {plural(count.traces, 'trace')}")
 
 
 @command.command("import")
@@ -166,15 +194,17 @@ def import_runs(
     """Send runs from JSON lines.
 
     Files as export writes them; - or no file reads standard input.
-    A line that cannot be read is told with its number, and does not stop the others.
+    A line that cannot be read is told with its number, and does not stop the others, unless a file begins
+    with nothing but such lines.
     """
     from driftline_server.cli.transfer import import_files
+    from driftline_server.pages.formatting import plural
 
     with opened_traces(url=url, api_key=api_key, data=data, read_only=False) as traces:
         counts = import_files(traces, files or (Path("-"),), note)
     note(
-        f"imported {counts.accepted:,} runs: {counts.new:,} new, {counts.merged:,} merged, "
-        f"{counts.unchanged:,} unchanged; {counts.refused:,} lines refused"
+        f"imported {plural(counts.accepted, 'run')}: {counts.new:,} new, {counts.merged:,} merged, "
+        f"{counts.unchanged:,} unchanged; {plural(counts.refused, 'line')} refused"
     )
     if counts.refused:
         ctx.exit(1)

@@ -17,8 +17,10 @@ from driftline_server.cli.doors import Traces
 
 _BATCH_RUNS = 500
 _BATCH_BYTES = 4 * 1024 * 1024
-_MOST_TOLD = 50
+_MOST_TOLD = 10
 """Refused lines that are told one by one; after that they are only counted."""
+_MOST_STRANGE = 3
+"""A file that begins with so many lines that are no JSON is another kind of file."""
 
 
 @dataclass(slots=True)
@@ -52,22 +54,31 @@ def export_traces(traces: Traces, trace_ids: Iterable[str], lines: IO[str]) -> E
 
 
 @contextmanager
-def opened_output(path: Path | None) -> Iterator[IO[str]]:
-    """Standard output, or a file that appears under its name when it is whole."""
+def opened_output(path: Path | None, *, overwriting: bool) -> Iterator[IO[str]]:
+    """Standard output, or a file that appears under its name when it is whole.
+
+    Raises:
+        DriftlineError: the file is there and may not be written over, or cannot be written.
+    """
     if path is None or str(path) == "-":
         yield sys.stdout
         return
-    part = path.with_name(path.name + ".part")
+    if path.is_file() and not overwriting:
+        raise DriftlineError(f"{path} is there already: write over it with --force, or choose another name")
+    # A device or a pipe is written to; a file in its place would take it away.
+    part = path if path.exists() and not path.is_file() else path.with_name(path.name + ".part")
     try:
         with part.open("w", encoding="utf-8") as lines:
             yield lines
-        os.replace(part, path)
+        if part != path:
+            os.replace(part, path)
     except OSError as error:
         raise DriftlineError(
             f"cannot write {path}: {error.strerror}; choose another with --output"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part != path:
+            part.unlink(missing_ok=True)
 
 
 def import_files(traces: Traces, files: Sequence[Path], tell: Callable[[str], None]) -> Imported:
@@ -79,6 +90,9 @@ def import_files(traces: Traces, files: Sequence[Path], tell: Callable[[str], No
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     sender.take(number, line)
+                if sender.is_lost:
+                    tell(f"{sender.name} is no JSON lines file: driftline traces export writes such files")
+                    break
         sender.send()
     return counts
 
@@ -107,14 +121,24 @@ class _Sender:
     """The line that each run of the batch stands in."""
     runs: list[Any] = field(default_factory=list)
     size: int = 0
+    strange: int = 0
+    """Lines that were no JSON, as long as no line was."""
+    has_json: bool = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing is to be hoped for from further lines."""
+        return not self.has_json and self.strange >= _MOST_STRANGE
 
     def take(self, number: int, line: bytes) -> None:
         """Read a line: a run, a batch of the wire, or a trace as the API gives it."""
         try:
             document = json.loads(line)
         except ValueError as error:
+            self.strange += 1
             self._refuse(number, f"is not JSON: {error}")
             return
+        self.has_json = True
         runs = document.get("runs", [document]) if isinstance(document, dict) else None
         if not isinstance(runs, list):
             self._refuse(number, "is no run: expected an object with the fields id and trace_id")

@@ -53,10 +53,15 @@ class Clock:
             return f"{local:%H:%M:%S}"
         return f"{self._day(local, now)} {local:%H:%M}"
 
-    def span_text(self, since: datetime, until: datetime) -> str:
-        """``23 Nov 11:52 to 24 Nov 11:52``: always with its days; to the second within one minute."""
-        form = "%H:%M" if until - since >= timedelta(minutes=1) else "%H:%M:%S"
-        return f"{self.day(since)} {self.local(since):{form}} to {self.day(until)} {self.local(until):{form}}"
+    def span_text(self, since: datetime, until: datetime, *, joined: str = "to") -> str:
+        """``23 Nov 11:52 to 24 Nov 11:52``, ``24 Nov 08:00 to 11:52``: a day is named once.
+
+        To the second within ten minutes.
+        """
+        form = "%H:%M" if until - since >= timedelta(minutes=10) else "%H:%M:%S"
+        first, last = self.day(since), self.day(until)
+        end = f"{self.local(until):{form}}" if first == last else f"{last} {self.local(until):{form}}"
+        return f"{first} {self.local(since):{form}} {joined} {end}"
 
     def precise_text(self, at: datetime) -> str:
         """To the millisecond, always with its day."""

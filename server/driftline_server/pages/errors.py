@@ -11,8 +11,15 @@ from werkzeug.wrappers import Response as AnyResponse
 from driftline_server.doors import RefusedRequest
 from driftline_server.pages import blueprint
 from driftline_server.pages.addresses import traces_address
-from driftline_server.pages.frame import Frame, make_bare_frame
-from driftline_server.pages.trace_query import BadAddressError
+from driftline_server.pages.frame import (
+    Frame,
+    Link,
+    make_bare_frame,
+    make_frame,
+    may_look,
+    project_links,
+)
+from driftline_server.pages.trace_query import DEFAULT_RANGE, RANGES, BadAddressError
 
 _TITLES = {
     400: "That address cannot be read",
@@ -24,6 +31,9 @@ _TITLES = {
     421: "Unknown name",
     429: "Too many attempts",
 }
+_PLACES = {400: "bad address", 404: "not found"}
+"""What stands behind ``Traces /`` in the header."""
+_RANGE_KEYS = ("range", "since", "until")
 _PROBLEMS = {
     404: "No page has the address {path}.",
     405: "{path} cannot be asked that way.",
@@ -35,6 +45,10 @@ class ErrorPage:
     """What ``errors/show.html`` shows."""
 
     frame: Frame
+    projects: tuple[str, tuple[Link, ...]] | None
+    """The name and the lines of the switch; ``None`` where the page must do without the store."""
+    place: str
+    """Where in the house this is, for the header."""
     code: int
     problem: str
     remedy: str
@@ -49,28 +63,23 @@ def show_error(error: HTTPException) -> AnyResponse:
     if code < 400:
         return error.get_response()
     if isinstance(error, RefusedRequest):
-        return _answer(code, error.problem, error.remedy, headers=error.extra_headers)
+        return _answer(code, error.problem, error.remedy, headers=error.extra_headers, is_inside=code == 404)
     if code >= 500:
         again = request.full_path.rstrip("?")
         return _answer(code, error.description or "", "Nothing that was stored is lost.", back=again,
                        back_label="Try again")  # fmt: skip
-    return _answer(code, _PROBLEMS.get(code, error.description or "").format(path=request.path[:200]), "")
+    problem = _PROBLEMS.get(code, error.description or "").format(path=request.path[:200])
+    return _answer(code, problem, "", is_inside=code == 404)
 
 
 @blueprint.app_errorhandler(BadAddressError)
 def show_bad_address(error: BadAddressError) -> Response:
-    """Answer an address whose filter cannot be read with the same list without that part."""
-    rest = {key: value for key, value in request.args.items() if key != error.field}
-    label = "First page" if error.field == "after" else f"The list without {error.field}"
-    # Some problems begin with the value that was found, others go on from the name of the part.
-    link = ": " if error.problem.startswith(("'", '"')) else " "
-    return _answer(
-        400,
-        f"the part “{error.field}” of the address{link}{error.problem}",
-        "",
-        back=traces_address(rest),
-        back_label=label,
-    )
+    """Answer an address of which no list can be made with one that is as near as can be."""
+    left = _RANGE_KEYS if error.field in _RANGE_KEYS else (error.field,)
+    rest = {key: value for key, value in request.args.items() if key not in left and "\x00" not in value}
+    label = {"after": "First page", **dict.fromkeys(_RANGE_KEYS, RANGES[DEFAULT_RANGE][0])}.get(error.field)
+    back_label = label or "The list without it"
+    return _answer(400, error.problem, "", back=traces_address(rest), back_label=back_label, is_inside=True)
 
 
 def _answer(
@@ -81,9 +90,15 @@ def _answer(
     headers: tuple[tuple[str, str], ...] = (),
     back: str = "",
     back_label: str = "All traces",
+    is_inside: bool = False,
 ) -> Response:
+    """``is_inside``: the guard let the request in, so that its sender may see whose house this is."""
+    title = _TITLES.get(code, "Something went wrong")
+    shows_all = is_inside and may_look()
     page = ErrorPage(
-        frame=make_bare_frame(_TITLES.get(code, "Something went wrong")),
+        frame=make_frame(title) if shows_all else make_bare_frame(title),
+        projects=project_links(request.args.get("project"), {}) if shows_all else None,
+        place=_PLACES.get(code, "error"),
         code=code,
         problem=_sentence(problem),
         remedy=_sentence(remedy),

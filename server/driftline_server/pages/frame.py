@@ -36,7 +36,8 @@ class Frame:
 
     title: str
     viewer: Viewer
-    sections: tuple[tuple[str, tuple[Link, ...]], ...]
+    links: tuple[Link, ...]
+    """Of the rail."""
     stored: Shown | None
     """Runs in the store; ``None`` where the page must do without the store."""
     account: str
@@ -57,7 +58,7 @@ def make_frame(title: str, *, here: str = "", is_tight: bool = False) -> Frame:
     return Frame(
         title=title,
         viewer=read_current_viewer(),
-        sections=_sections(here),
+        links=_links(here),
         stored=number(get_totals(services()).runs),
         account=_account(),
         address=request.url,
@@ -70,7 +71,7 @@ def make_bare_frame(title: str) -> Frame:
     return Frame(
         title=title,
         viewer=read_current_viewer(),
-        sections=_sections(""),
+        links=_links(""),
         stored=None,
         account="",
         address=request.url,
@@ -105,9 +106,13 @@ def _mark_of(name: str, changed_ns: int) -> str:
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
 
 
-def _sections(here: str) -> tuple[tuple[str, tuple[Link, ...]], ...]:
-    traces = Link(label="Traces", icon="traces", address=traces_address({}), is_current=here == "Traces")
-    return (("Look", (traces,)),)
+def may_look() -> bool:
+    """Whether whoever sent the current request may see what the store holds."""
+    return not services().settings.asks_for_login or current_user() is not None
+
+
+def _links(here: str) -> tuple[Link, ...]:
+    return (Link(label="Traces", icon="traces", address=traces_address({}), is_current=here == "Traces"),)
 
 
 def _account() -> str:

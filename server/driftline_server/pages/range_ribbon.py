@@ -8,19 +8,22 @@ from driftline_server.doors import services
 from driftline_server.operations.measure_volume import began_before, find_first_day, measure_volume
 from driftline_server.pages.clock import Clock
 from driftline_server.pages.ribbon import Ribbon, bucket_width, draw_ribbon
-from driftline_server.pages.trace_query import TraceQuery
+from driftline_server.pages.trace_query import CUSTOM, TraceQuery
 from driftline_server.storage.queries import TraceFilter
 
 _HALF_A_DAY = timedelta(hours=12)
 _LONG_EMPTY = 1 / 8
-"""Of a range: what is shorter stays, so that a range of a day is drawn as a day."""
+"""Of a range, before its first trace: what is shorter stays, so that a range of a day is drawn as a day."""
+_MOSTLY_EMPTY = 1 / 2
+"""Of a range, after its last trace: what is shorter stays, since it tells for how long nothing came."""
+_SHORTEST = timedelta(minutes=1)
 
 
 def range_ribbon(query: TraceQuery, clock: Clock, *, here: datetime | None = None) -> Ribbon | None:
     """Volume and errors of the chosen range; ``None`` where it does not hold the moment ``here``.
 
-    Without a range there is a day around ``here``. A long time before the very first trace is left out,
-    unless it was asked for by its moments: nothing can be learned from its emptiness.
+    Without a range there is a day around ``here``. Of a range that holds everything there is, and that was
+    not asked for by its moments, the long empty time around it is left out: nothing is to be learned from it.
     """
     until, since = query.range.until or clock.now, query.range.since
     if since is None and here is not None:
@@ -29,18 +32,30 @@ def range_ribbon(query: TraceQuery, clock: Clock, *, here: datetime | None = Non
         since = find_first_day(services(), query.wanted)
     if since is None or since >= until or (here is not None and not since <= here <= until):
         return None
-    if query.range.name != "custom":
-        since = _beginning(TraceFilter(project=query.wanted.project), since, until)
+    asked = since, until
+    everything = TraceFilter(project=query.wanted.project)
+    if query.range.name != CUSTOM and not began_before(services(), everything, since):
+        since, until = _fitted(everything, since, until)
+        if here is not None:
+            since, until = min(since, here), max(until, here)
     width = bucket_width(since, until)
     buckets = measure_volume(services(), query.wanted, since=since, until=until, width=width)
-    return draw_ribbon(buckets, since=since, until=until, width=width, clock=clock, here=here)
+    within = query.range.phrase if query.range.since is not None and (since, until) != asked else ""
+    return draw_ribbon(buckets, since=since, until=until, width=width, clock=clock, here=here, within=within)
 
 
-def _beginning(everything: TraceFilter, since: datetime, until: datetime) -> datetime:
-    if began_before(services(), everything, since):
-        return since
-    width = bucket_width(since, until)
-    buckets = measure_volume(services(), everything, since=since, until=until, width=width)
-    if not buckets or buckets[0].started_at - since < _LONG_EMPTY * (until - since):
-        return since
-    return buckets[0].started_at
+def _fitted(everything: TraceFilter, since: datetime, until: datetime) -> tuple[datetime, datetime]:
+    """The range about the traces in it; each closer look has finer bars, so it may be closer still."""
+    while until - since > _SHORTEST:
+        width = bucket_width(since, until)
+        buckets = measure_volume(services(), everything, since=since, until=until, width=width)
+        if not buckets:
+            break
+        first, last = buckets[0].started_at, buckets[-1].started_at + width
+        is_late = first - since >= _LONG_EMPTY * (until - since)
+        is_over = until - last >= _MOSTLY_EMPTY * (until - since)
+        if not is_late and not is_over:
+            break
+        until = max(last, first + _SHORTEST) if is_over else until
+        since = min(first, until - _SHORTEST) if is_late else since
+    return since, until

@@ -26,7 +26,11 @@ _STEPS = (
 )
 MAX_BUCKETS = 170
 MAX_TICKS = 9
+_CHARACTERS_ON_A_TELEPHONE = 60
+"""That labels side by side have room for there."""
 _NEAR_THE_END = 0.92
+_EDGE, _DOT = 0.012, 6
+"""The share of a narrow window, and the pixels, that half of the mark of a trace takes."""
 _LABEL_WIDTH = 0.05
 """Of the ribbon, on a window of middle width."""
 
@@ -64,6 +68,14 @@ class Ribbon:
     summary: str
     here: str
     """Where the trace stands that the page is about, in percent; empty on a list."""
+    here_shift: int = 0
+    """By how many pixels its mark is moved inwards, where the edge of the window would cut it."""
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether a telephone has room for every second label only."""
+        longest = max((len(tick.label) for tick in self.ticks), default=0)
+        return longest * len(self.ticks) > _CHARACTERS_ON_A_TELEPHONE
 
 
 def bucket_width(since: datetime, until: datetime) -> timedelta:
@@ -80,8 +92,9 @@ def draw_ribbon(
     width: timedelta,
     clock: Clock,
     here: datetime | None = None,
+    within: str = "",
 ) -> Ribbon:
-    """Lay the counts of a span of time out on one axis."""
+    """Lay the counts of a span of time out on one axis; ``within`` names the longer range that it is of."""
     span = max(until - since, timedelta(seconds=1))
     highest = max((bucket.traces for bucket in buckets), default=0)
     bars = []
@@ -108,9 +121,20 @@ def draw_ribbon(
         until=until,
         bars=tuple(bars),
         ticks=tuple(_ticks(since, until, clock, here)),
-        summary=f"{plural(traces, 'trace')}, {errors:,} failed, from {clock.span_text(since, until)}",
+        summary=f"{plural(traces, 'trace')}, {errors:,} failed{_when(since, until, clock, within)}",
         here="" if here is None else _percent((here - since) / span),
+        here_shift=0 if here is None else _shift((here - since) / span),
     )
+
+
+def _shift(share: float) -> int:
+    return _DOT if share < _EDGE else -_DOT if share > 1 - _EDGE else 0
+
+
+def _when(since: datetime, until: datetime, clock: Clock, within: str) -> str:
+    if within:
+        return f" in the {within}, all between {clock.span_text(since, until, joined='and')}"
+    return f", from {clock.span_text(since, until)}"
 
 
 def _title(bucket: VolumeBucket, clock: Clock) -> str:

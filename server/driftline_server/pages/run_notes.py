@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -30,6 +29,8 @@ _COUNTED = {
 class Note:
     """What stands behind a name."""
 
+    attempt: str
+    """Which attempt it is, where earlier ones failed; else empty."""
     facts: Markup
     words: Markup
     """What somebody asked, or the arguments of a call."""
@@ -58,39 +59,46 @@ class RunNotes:
 
     def of(self, node: Node) -> Note:
         """What stands behind the name of one run."""
-        run = node.run
         facts = []
         if node.is_orphan:
             facts.append("parent not here yet" if self._is_running else "its parent never arrived")
-        facts += self._attempt(node)
+        attempt = self._attempt(node)
+        told, words, voice = self._told(node, is_told_apart=bool(facts or attempt))
+        return Note(
+            attempt=attempt, facts=visible(" · ".join([*facts, *told])), words=visible(words), voice=voice
+        )
+
+    def _told(self, node: Node, *, is_told_apart: bool) -> tuple[list[str], str, str]:
+        """Facts, words and how the words are set."""
+        run = node.run
         if run.error and self._began_here(node):
-            return _note([*facts, run.error])
+            return [run.error], "", "said"
         if run.kind is Kind.LLM:
-            return _note([*facts, *self._of_a_model_run(node)])
+            return self._of_a_model_run(node), "", "said"
         if run.kind is Kind.RETRIEVER:
-            return _note(facts, words=run.preview)
+            return [], run.preview, "said"
         call = _CALL.match(run.preview) if run.kind is Kind.TOOL else None
         if call is not None:
-            return _note(facts, words=call[1], voice="machine")
-        return _note(facts or self._below(node) or self._which(node))
+            return [], call[1], "machine"
+        return [] if is_told_apart else self._below(node) or self._which(node), "", "said"
 
     def _began_here(self, node: Node) -> bool:
         """Whether an error is its own; those above it only passed it on."""
         below = (self._tree.by_id[child].run.status for child in node.children)
         return node.run.status is Status.ERROR and Status.ERROR not in below
 
-    def _attempt(self, node: Node) -> list[str]:
-        """Which attempt it is, where earlier ones failed; what holds others is not tried but done again."""
+    def _attempt(self, node: Node) -> str:
+        """What holds others is not tried but done again."""
         failed = self._failed_before[node.run.id]
-        return [f"{_ordinal(failed + 1)} attempt"] if failed and node.run.kind not in _HOLDERS else []
+        return f"{_ordinal(failed + 1)} attempt" if failed and node.run.kind not in _HOLDERS else ""
 
     def _of_a_model_run(self, node: Node) -> list[str]:
-        """Its own name, as its model stands in its place; and which tools it called."""
+        """Which tools it called; and its own name, as its model stands in its place."""
         run = node.run
-        facts = [run.name] if run.model and run.name and run.name != run.model else []
         called = [name for name in _CALLED.findall(run.preview) if name in self._tools]
-        if called:
-            facts.append(f"calls {', '.join(dict.fromkeys(called))}")
+        facts = [f"calls {', '.join(dict.fromkeys(called))}"] if called else []
+        if run.model and run.name and run.name != run.model:
+            facts.append(run.name)
         return facts
 
     def _below(self, node: Node) -> list[str]:
@@ -107,10 +115,6 @@ def _likeness(node: Node) -> _Likeness:
     """What runs have in common that could be taken for each other."""
     parent = None if node.level == 1 else node.run.parent_id
     return parent, node.run.name, node.run.kind
-
-
-def _note(facts: Sequence[str], *, words: str = "", voice: str = "said") -> Note:
-    return Note(facts=visible(" · ".join(facts)), words=visible(words), voice=voice)
 
 
 def _ordinal(number: int) -> str:

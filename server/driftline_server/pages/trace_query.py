@@ -13,6 +13,8 @@ from driftline.errors import DriftlineError
 from driftline.records import Status
 from driftline_server.operations.cursors import CursorError, read_cursor
 from driftline_server.pages.clock import Clock
+from driftline_server.pages.formatting import axis_label
+from driftline_server.pages.mistakes import Mistake
 from driftline_server.storage.queries import Cursor, TraceFilter
 
 RANGES: Mapping[str, tuple[str, timedelta | None]] = {
@@ -32,9 +34,11 @@ class BadAddressError(DriftlineError):
     """A part of the address that cannot be read."""
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
+        super().__init__(problem)
         self.field = field
+        """Its name in the address."""
         self.problem = problem
+        """A sentence for the person who asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,14 @@ class Clause:
     """Its name in ``TraceFilter``."""
     operator: str = "="
     parse: Callable[[str], Any] = str
+    show: Callable[[Any], str] = str
+    """Writes what ``parse`` read, alike however it was typed."""
     hint: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name in the form: ``Feature``, ``Took ≥``."""
+        return self.label.capitalize() + ("" if self.operator == "=" else f" {self.operator}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +81,23 @@ class TimeRange:
     until: datetime | None
     """``None``: up to now."""
 
+    @property
+    def phrase(self) -> str:
+        """The label within a sentence: ``last 24 h``; a month keeps its capital."""
+        return self.label[0].lower() + self.label[1:]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceQuery:
     """What the address of a trace list asks for."""
 
     values: Mapping[str, str]
-    """The parts of the address that are set, as they were written."""
+    """The parts of the address that are set and can be read, as they were written."""
     wanted: TraceFilter
     range: TimeRange
     after: Cursor | None
+    mistakes: tuple[Mistake, ...] = ()
+    """The clauses that cannot be read; ``wanted`` is without them."""
 
     @property
     def narrows(self) -> bool:
@@ -95,8 +113,8 @@ class TraceQuery:
     def chips(self) -> tuple[Chip, ...]:
         """The clauses in force, time range and project aside."""
         return tuple(
-            Chip(text=f"{clause.label} {clause.operator} {self.values[clause.key]}", key=clause.key,
-                 without=self.address(**{clause.key: None}))
+            Chip(text=f"{clause.label} {clause.operator} {clause.show(getattr(self.wanted, clause.field))}",
+                 key=clause.key, without=self.address(**{clause.key: None}))
             for clause in CLAUSES
             if clause.key in self.values
         )  # fmt: skip
@@ -129,6 +147,17 @@ def parse_money(text: str) -> int:
         raise ValueError(f"{_shown(text)} is not an amount in dollars such as 0.10") from None
 
 
+def show_duration(ms: float) -> str:
+    """``800 ms``, ``1 s``, ``1 m 30 s``."""
+    return axis_label(ms).drawn
+
+
+def show_money(micro_usd: int) -> str:
+    """``$5.00``, ``$0.0118``: two digits of cents, and more where they count."""
+    whole, cents = f"{Decimal(micro_usd).scaleb(-6):.6f}".split(".")
+    return f"${whole}.{cents.rstrip('0'):0<2}"
+
+
 def parse_status(text: str) -> Status:
     """A status by its word.
 
@@ -152,11 +181,21 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(key="environment", label="environment", field="environment"),
     Clause(key="release", label="release", field="release"),
     Clause(
+        key="min_cost",
+        label="cost",
+        operator="≥",
+        field="min_cost_micro_usd",
+        parse=parse_money,
+        show=show_money,
+        hint="$0.10",
+    ),
+    Clause(
         key="min_duration",
         label="took",
         operator="≥",
         field="min_duration_ms",
         parse=parse_duration,
+        show=show_duration,
         hint="5 s",
     ),
     Clause(
@@ -165,15 +204,8 @@ CLAUSES: tuple[Clause, ...] = (
         operator="≤",
         field="max_duration_ms",
         parse=parse_duration,
+        show=show_duration,
         hint="30 s",
-    ),
-    Clause(
-        key="min_cost",
-        label="cost",
-        operator="≥ $",
-        field="min_cost_micro_usd",
-        parse=parse_money,
-        hint="0.10",
     ),
 )
 KEYS = ("project", "range", "since", "until", *(clause.key for clause in CLAUSES), "after")
@@ -182,25 +214,46 @@ KEYS = ("project", "range", "since", "until", *(clause.key for clause in CLAUSES
 def parse_query(
     arguments: Mapping[str, str], clock: Clock, *, default_range: str = DEFAULT_RANGE
 ) -> TraceQuery:
-    """Read the address of a trace list; moments without an offset are meant in the viewer's zone.
+    """Read the address of a page that can only be shown as it was asked for.
 
     Raises:
         BadAddressError: a part cannot be read; the error names it.
     """
+    query = read_query(arguments, clock, default_range=default_range)
+    for mistake in query.mistakes:
+        raise BadAddressError(mistake.key, str(mistake))
+    return query
+
+
+def read_query(
+    arguments: Mapping[str, str], clock: Clock, *, default_range: str = DEFAULT_RANGE
+) -> TraceQuery:
+    """Read the address of a trace list; moments without an offset are meant in the viewer's zone.
+
+    A clause that cannot be read is left out and told as a mistake: a person can mend it where it stands.
+
+    Raises:
+        BadAddressError: there is no list without this part: a time range, or the place in the list.
+    """
     values = {key: arguments[key].strip() for key in KEYS if arguments.get(key, "").strip()}
     if "\x00" in "".join(values.values()):
-        raise BadAddressError("filter", "holds a zero character, which no text here can hold")
+        raise BadAddressError("filter", "A filter holds a zero character, which no text here can hold.")
     time_range = _parse_range(values, clock, default_range)
     wanted = TraceFilter(project=values.get("project"), since=time_range.since, until=time_range.until)
+    mistakes = []
     for clause in CLAUSES:
         if clause.key in values:
             try:
-                parsed = clause.parse(values[clause.key])
+                wanted = replace(wanted, **{clause.field: clause.parse(values[clause.key])})
             except ValueError as error:
-                raise BadAddressError(clause.key, str(error)) from error
-            wanted = replace(wanted, **{clause.field: parsed})
+                text = values.pop(clause.key)
+                mistakes.append(Mistake(key=clause.key, name=clause.name, text=text, problem=str(error)))
     return TraceQuery(
-        values=values, wanted=wanted, range=time_range, after=_parse_cursor(values.get("after"))
+        values=values,
+        wanted=wanted,
+        range=time_range,
+        after=_parse_cursor(values.get("after")),
+        mistakes=tuple(mistakes),
     )
 
 
@@ -210,7 +263,7 @@ def _parse_cursor(text: str | None) -> Cursor | None:
     try:
         return read_cursor(text)
     except CursorError as error:
-        raise BadAddressError("after", str(error)) from error
+        raise BadAddressError("after", "This place in the list is not known.") from error
 
 
 def _parse_range(values: Mapping[str, str], clock: Clock, default_range: str) -> TimeRange:
@@ -219,10 +272,10 @@ def _parse_range(values: Mapping[str, str], clock: Clock, default_range: str) ->
     if name == CUSTOM:
         since, until = (_parse_moment(key, values.get(key), clock) for key in ("since", "until"))
         if since is not None and until is not None and since >= until:
-            raise BadAddressError("until", "lies before since")
+            raise BadAddressError("until", "The time range ends before it begins.")
         return TimeRange(name=name, label=_custom_label(since, until, clock), since=since, until=until)
     if name not in RANGES:
-        raise BadAddressError("range", f"{_shown(name)} is none of {', '.join(RANGES)}, {CUSTOM}")
+        raise BadAddressError("range", f"Time range {_shown(name)} is not known.")
     label, span = RANGES[name]
     return TimeRange(name=name, label=label, since=None if span is None else clock.now - span, until=None)
 
@@ -239,15 +292,20 @@ def _parse_moment(key: str, text: str | None, clock: Clock) -> datetime | None:
         if not 1970 <= moment.year < 3000:
             raise ValueError
     except (ValueError, OverflowError):
-        raise BadAddressError(key, f"{_shown(text)} is not a moment such as 2026-03-04T05:06") from None
+        end = "begin" if key == "since" else "end"
+        problem = (
+            f"The time range cannot {end} at {_shown(text)}, which is no moment such as 2026-03-04T05:06."
+        )
+        raise BadAddressError(key, problem) from None
     return moment
 
 
 def _custom_label(since: datetime | None, until: datetime | None, clock: Clock) -> str:
-    shown = [None if at is None else f"{clock.day(at)} {clock.local(at):%H:%M}" for at in (since, until)]
-    if shown[0] and shown[1]:
-        return f"{shown[0]} to {shown[1]}"
-    return f"Since {shown[0]}" if shown[0] else f"Until {shown[1]}" if shown[1] else "All time"
+    if since is not None and until is not None:
+        return clock.span_text(since, until)
+    if since is not None:
+        return f"Since {clock.day(since)} {clock.local(since):%H:%M}"
+    return f"Until {clock.day(until)} {clock.local(until):%H:%M}" if until is not None else "All time"
 
 
 def _shown(text: str) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import redirect, render_template, request
-from werkzeug.wrappers import Response
+from flask import make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
 
 from driftline.records import Status
 from driftline_server.doors import services
 from driftline_server.operations.cursors import write_cursor
-from driftline_server.operations.explain_emptiness import explain_emptiness
 from driftline_server.operations.facets import count_facets
 from driftline_server.operations.list_traces import ListedTraces
 from driftline_server.operations.list_traces import list_traces as read_list
@@ -20,50 +19,55 @@ from driftline_server.operations.totals import get_totals
 from driftline_server.pages import blueprint
 from driftline_server.pages.addresses import trace_address, traces_address
 from driftline_server.pages.clock import Clock
-from driftline_server.pages.formatting import plural
+from driftline_server.pages.emptiness import Suggestion, none_title, suggest_less
 from driftline_server.pages.frame import Frame, Link, make_frame, project_links, read_current_viewer
+from driftline_server.pages.mistakes import Mistake, unknown_fields
 from driftline_server.pages.range_ribbon import range_ribbon
 from driftline_server.pages.ribbon import Ribbon
 from driftline_server.pages.shapes import page_scale_ms
-from driftline_server.pages.trace_query import CLAUSES, RANGES, Chip, Clause, TraceQuery, parse_query
+from driftline_server.pages.trace_query import CLAUSES, KEYS, RANGES, Chip, Clause, TraceQuery, read_query
 from driftline_server.pages.trace_rows import StatusMark, TraceRow, status_mark, trace_row
-from driftline_server.storage.queries import Count, Facet
+from driftline_server.storage.queries import Facet
 
 PAGE_SIZE = 50
 _FACETS = {
     "name": Facet.NAME, "feature": Facet.FEATURE, "user": Facet.USER, "model": Facet.MODEL,
     "environment": Facet.ENVIRONMENT, "release": Facet.RELEASE,
 }  # fmt: skip
+_OTHER_NAMES = {name: clause.key for clause in reversed(CLAUSES) for name in (clause.label, clause.field)}
+"""What people may call a field that has a shorter name in the address."""
 
 
 @blueprint.get("/")
-def go_to_traces() -> Response:
+def go_to_traces() -> AnyResponse:
     """The overview will stand here; until then the list is the first page."""
     return redirect(traces_address({}))
 
 
 @blueprint.get("/traces")
-def list_traces() -> str:
+def list_traces() -> AnyResponse:
+    """The list; where a part of the filter makes no sense, the list without it, and what is wrong."""
     frame = make_frame("Traces", here="Traces")
-    query = parse_query(request.args, frame.viewer.clock)
+    query = read_query(request.args, frame.viewer.clock)
     listed = read_list(services(), query.wanted, limit=PAGE_SIZE, after=query.after)
     page = TracesPage(
         frame=frame,
         query=query,
+        mistakes=query.mistakes + unknown_fields(request.args, known=KEYS, names=_OTHER_NAMES),
         listed=listed,
         statuses=count_facets(services(), query.wanted, (Facet.STATUS,)).get(Facet.STATUS, {}),
         ribbon=range_ribbon(query, frame.viewer.clock),
-        suggestions=() if listed.page.traces else _suggestions(query, frame.viewer.clock),
+        suggestions=() if listed.page.traces else suggest_less(query, frame.viewer.clock),
         has_any=bool(listed.page.traces) or get_totals(services()).traces > 0,
         server_url=request.host_url.rstrip("/"),
     )
-    return render_template("traces/list.html", page=page)
+    return make_response(render_template("traces/list.html", page=page), 400 if page.mistakes else 200)
 
 
 @blueprint.get("/traces/offers")
 def list_offers() -> str:
     """The values that occur in each field of the filter, for the module that completes what one types."""
-    query = parse_query(request.args, read_current_viewer().clock)
+    query = read_query(request.args, read_current_viewer().clock)
     counts = count_facets(services(), query.wanted, _FACETS.values())
     offers = {key: tuple(counts.get(facet, {})) for key, facet in _FACETS.items()}
     return render_template("traces/_offers.html", page=OffersPage(offers=offers))
@@ -93,17 +97,10 @@ class Field:
 
     clause: Clause
     value: str
+    problem: str
+    """Why its value cannot be read; empty where it can."""
     has_offers: bool
     """Whether values that occur can be offered; they are counted only once somebody opens the form."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
-    """What there would be without one part of the filter."""
-
-    text: str
-    count: str
-    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +109,7 @@ class TracesPage:
 
     frame: Frame
     query: TraceQuery
+    mistakes: tuple[Mistake, ...]
     listed: ListedTraces
     statuses: Mapping[str, int]
     """How many traces of each status there are, whatever status is asked for."""
@@ -159,6 +157,10 @@ class TracesPage:
         return tuple((chip, traces_address(chip.without)) for chip in self.query.chips())
 
     @property
+    def none_title(self) -> str:
+        return none_title(self.query, self.suggestions)
+
+    @property
     def everything(self) -> str:
         """The address without any clause; project and time range stay."""
         return traces_address(self.query.address(**{clause.key: None for clause in CLAUSES}))
@@ -184,7 +186,7 @@ class TracesPage:
         """All, then each status that occurs."""
         counts = self.statuses
         chosen = self.query.wanted.status
-        tabs = [self._tab("All traces", sum(counts.values()), None)]
+        tabs = [self._tab("all", sum(counts.values()), None)]
         for status in Status:
             if counts.get(status.value) or status is chosen:
                 tabs.append(self._tab(status.value, counts.get(status.value, 0), status))
@@ -193,15 +195,27 @@ class TracesPage:
     @property
     def fields(self) -> tuple[Field, ...]:
         """The fields of the form behind the search line."""
+        wrong = {mistake.key: mistake for mistake in self.query.mistakes}
         return tuple(
             Field(
                 clause=clause,
-                value=self.query.values.get(clause.key, ""),
+                value=wrong[clause.key].text
+                if clause.key in wrong
+                else self.query.values.get(clause.key, ""),
+                problem=wrong[clause.key].problem if clause.key in wrong else "",
                 has_offers=clause.key in _FACETS,
             )
             for clause in CLAUSES
             if clause.key not in ("q", "status")
         )
+
+    def meant(self, mistake: Mistake) -> str:
+        """The address with the field that was probably meant."""
+        return traces_address(self.query.address(**{mistake.meant: mistake.text}))
+
+    @property
+    def without_mistakes(self) -> str:
+        return traces_address(self.query.address())
 
     @property
     def kept(self) -> tuple[tuple[str, str], ...]:
@@ -255,21 +269,3 @@ class TracesPage:
 
     def _local(self, at: datetime | None) -> str:
         return "" if at is None else f"{self.clock.local(at):%Y-%m-%dT%H:%M}"
-
-
-def _suggestions(query: TraceQuery, clock: Clock) -> tuple[Suggestion, ...]:
-    """Which part of the filter to drop, where nothing passes all of it."""
-    parts: dict[str, dict[str, str]] = {chip.text: dict(chip.without) for chip in query.chips()}
-    if query.range.since is not None or query.range.until is not None:
-        parts[f"the time range ({query.range.label})"] = query.address(range="all", since=None, until=None)
-    if query.wanted.project is not None:
-        parts[f"project = {query.wanted.project}"] = query.address(project=None)
-    filters = {text: parse_query(address, clock).wanted for text, address in parts.items()}
-    return tuple(
-        Suggestion(text=text, count=_counted(count), address=traces_address(parts[text]))
-        for text, count in explain_emptiness(services(), filters)
-    )
-
-
-def _counted(count: Count) -> str:
-    return plural(count.number, "trace") if count.exact else f"more than {count.number:,} traces"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from driftline.records import Kind, Status
-from driftline_server.pages.critical_path import critical_path, stream_followers
-from driftline_server.pages.formatting import MINUS, axis_label, duration
+from driftline_server.pages.critical_path import Stretch, critical_path, stream_followers
+from driftline_server.pages.formatting import duration
+from driftline_server.pages.time_axis import Axis, lay_axis
 from driftline_server.pages.token_times import TokenTimes, columns, token_times
 from driftline_server.pages.tree import Node, RunTree
 
@@ -19,37 +19,8 @@ SHORTEST = 0.4
 _STRIP_BOTTOM, _STRIP_HEIGHT = 20.5, 13.0
 _COLUMNS = 160
 """Of a token strip as wide as the axis: one for every two pixels of a common lane."""
-_FAR = 3.0
-"""A skewed run so many times the length of the trace away stands at the edge, so that the rest stays wide."""
-_FRONT = 0.08
-_SECOND, _MINUTE, _HOUR = 1_000.0, 60_000.0, 3_600_000.0
-_STEPS_MS = (
-    *(n / 10 for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)),
-    *(n * _SECOND for n in (1, 2, 5, 10, 15, 30)),
-    *(n * _MINUTE for n in (1, 2, 5, 10, 15, 30)),
-    *(n * _HOUR for n in (1, 2, 3, 6, 12, 24)),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gridline:
-    """A labelled moment of the axis."""
-
-    at: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """What part of time the lanes show, in milliseconds from the start of the trace."""
-
-    start_ms: float
-    end_ms: float
-    gridlines: tuple[Gridline, ...]
-
-    def percent(self, ms: float) -> float:
-        """Where a moment stands, from 0 to 100."""
-        return min(100.0, max(0.0, (ms - self.start_ms) / (self.end_ms - self.start_ms) * 100))
+_CRITICAL_Y, _THINNEST_STRETCH = 23.5, 0.05
+"""Where the line of the critical path runs; percent of the axis below which nothing of it could be seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +64,8 @@ class Lane:
     """``ok``, ``error``, ``cancelled``, ``running``, ``incomplete`` or ``interrupted``."""
     stream: Stream | None = None
     is_critical: bool = False
+    critical: str = ""
+    """Where the trace waited for this very run, as a path in a box of 1000 by ``LANE_HEIGHT``."""
     is_skewed: bool = False
     beyond: str = ""
     """``left`` or ``right`` where the run lies outside of the axis."""
@@ -119,70 +92,38 @@ def draw_waterfall(
     So does the axis while the trace itself is running, even where all runs that have come have ended.
     """
     now_ms = 0.0 if tree.origin is None else (now - tree.origin) / timedelta(milliseconds=1)
-    axis = _axis_of(tree.nodes, now_ms, is_running)
+    ends = _ends_ms(tree, now_ms)
+    axis = lay_axis(tree.nodes, ends, now_ms, is_running=is_running)
     critical = critical_path(tree)
     following = stream_followers(tree)
     lanes = tuple(
-        _lane(node, axis, now_ms, is_critical=node.run.id in critical, follows=node.run.id in following)
+        _lane(node, axis, ends[node.run.id], critical.get(node.run.id), follows=node.run.id in following)
         for node in rows
     )
     now_at = _percent(axis.percent(now_ms)) if is_running else ""
-    return Waterfall(axis=axis, lanes=lanes, now_at=now_at, minimap=_minimap(tree.nodes, axis, now_ms))
+    return Waterfall(axis=axis, lanes=lanes, now_at=now_at, minimap=_minimap(tree.nodes, axis, ends))
 
 
-def _axis_of(nodes: Sequence[Node], now_ms: float, is_running: bool) -> Axis:
-    placed = [node for node in nodes if node.start_ms is not None]
-    steady = [node for node in placed if not node.skew_ms] or placed
-    start, end = _span(steady, now_ms)
-    reach = max(end - start, 1.0) * _FAR
-    near = [node for node in placed if node.skew_ms and (node.start_ms or 0.0) >= start - reach]
-    if near:
-        first, last = _span(near, now_ms)
-        start, end = min(start, first), max(end, last)
-    if is_running:
-        end = max(end, now_ms)
-    if is_running or any(node.run.status is Status.RUNNING for node in nodes):
-        # Room for the open front of what has not ended.
-        end += (end - start) * _FRONT
-    if end - start <= 0:
-        end = start + 1.0
-    return Axis(start_ms=start, end_ms=end, gridlines=_gridlines(start, end))
+def _ends_ms(tree: RunTree, now_ms: float) -> Mapping[str, float]:
+    """Where the bar of each run ends: its end, now while it runs, else the last that was heard of it."""
+    ends: dict[str, float] = {}
+    for node in reversed(tree.nodes):
+        start = node.start_ms or 0.0
+        if node.run.duration_ms is not None:
+            ends[node.run.id] = start + node.run.duration_ms
+        elif node.run.status is Status.RUNNING:
+            ends[node.run.id] = max(start, now_ms)
+        else:
+            times = token_times(node.run.timeline)
+            below = (ends[child] for child in node.children)
+            ends[node.run.id] = max(start, start + (times.arrivals_ms[-1] if times else 0.0), *below)
+    return ends
 
 
-def _span(nodes: Sequence[Node], now_ms: float) -> tuple[float, float]:
-    starts = [node.start_ms or 0.0 for node in nodes]
-    ends = [_end_ms(node, now_ms) for node in nodes]
-    return min(starts, default=0.0), max(ends, default=1.0)
-
-
-def _end_ms(node: Node, now_ms: float) -> float:
-    """Where the bar of a run ends: its end, now while it runs, else the last that was heard of it."""
-    start = node.start_ms or 0.0
-    if node.run.duration_ms is not None:
-        return start + node.run.duration_ms
-    if node.run.status is Status.RUNNING:
-        return max(start, now_ms)
-    times = token_times(node.run.timeline)
-    return start + (times.arrivals_ms[-1] if times else 0.0)
-
-
-def _gridlines(start: float, end: float) -> tuple[Gridline, ...]:
-    span = end - start
-    step = next((each for each in _STEPS_MS if span / each <= 5), _STEPS_MS[-1] * max(1, round(span / 4e8)))
-    lines = []
-    number = math.ceil(start / step)
-    while number * step <= end - span * 0.02:
-        at = number * step
-        label = axis_label(at).drawn if at >= 0 else f"{MINUS}{axis_label(-at).drawn}"
-        lines.append(Gridline(at=_percent((at - start) / span * 100), label=label))
-        number += 1
-    return tuple(lines)
-
-
-def _lane(node: Node, axis: Axis, now_ms: float, *, is_critical: bool, follows: bool) -> Lane:
+def _lane(node: Node, axis: Axis, end: float, critical: Sequence[Stretch] | None, *, follows: bool) -> Lane:
     if node.start_ms is None:
         return Lane(look="none", state=node.run.status.value)
-    start, end = node.start_ms, _end_ms(node, now_ms)
+    start = node.start_ms
     if end < axis.start_ms or start > axis.end_ms:
         side = "left" if end < axis.start_ms else "right"
         return Lane(look="none", state=node.run.status.value, is_skewed=True, beyond=side)
@@ -204,9 +145,23 @@ def _lane(node: Node, axis: Axis, now_ms: float, *, is_critical: bool, follows: 
         end=_percent(x + width),
         state=state,
         stream=stream,
-        is_critical=is_critical,
+        is_critical=critical is not None,
+        critical=_critical_line(critical or (), axis, is_parent=bool(node.children)),
         is_skewed=node.skew_ms > 0,
     )
+
+
+def _critical_line(stretches: Sequence[Stretch], axis: Axis, *, is_parent: bool) -> str:
+    """One line for each stretch; that of a run without children is as long as its bar at least."""
+    least = _THINNEST_STRETCH if is_parent else SHORTEST
+    lines = []
+    for start, end in stretches:
+        x, right = axis.percent(start), axis.percent(end)
+        if is_parent and right - x < least:
+            continue
+        x = min(x, 100 - least)
+        lines.append(f"M{x * 10:.2f} {_CRITICAL_Y}H{max(right, x + least) * 10:.2f}")
+    return "".join(lines)
 
 
 def _look(node: Node) -> str:
@@ -256,14 +211,14 @@ def _strip(times: TokenTimes, end_ms: float, count: int) -> str:
     )
 
 
-def _minimap(nodes: Sequence[Node], axis: Axis, now_ms: float) -> tuple[tuple[str, str], ...]:
+def _minimap(nodes: Sequence[Node], axis: Axis, ends: Mapping[str, float]) -> tuple[tuple[str, str], ...]:
     paths: dict[str, list[str]] = {}
     step = 42 / max(len(nodes), 1)
     for node in nodes:
         if node.start_ms is None:
             continue
         x = axis.percent(node.start_ms) * 10
-        width = max(axis.percent(_end_ms(node, now_ms)) * 10 - x, 3.0)
+        width = max(axis.percent(ends[node.run.id]) * 10 - x, 3.0)
         group = "failed" if node.run.status is Status.ERROR else node.run.kind.value
         paths.setdefault(group, []).append(f"M{min(x, 997.0):.1f} {2 + node.index * step:.2f}h{width:.1f}")
     return tuple((group, "".join(lines)) for group, lines in paths.items())

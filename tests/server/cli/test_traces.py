@@ -8,13 +8,14 @@ import re
 import socket
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from contracts.records import BEGIN, a_child, a_run
 
-from driftline.records import Kind, Run, RunError, Status, TokenTimeline, Usage
+from driftline.records import Cost, Kind, Run, RunError, Status, TokenTimeline, Usage
 from driftline.wire import encode_run
 from driftline_server.serving import running
 from driftline_server.settings import Settings
@@ -83,6 +84,28 @@ def test_a_list_can_be_filtered_and_read_by_programs(cli: Cli, data: Path, runs:
     (found,) = [json.loads(line) for line in result.out.splitlines()]
     assert found["trace_id"] == runs[0].trace_id
     assert cli("traces", "list", "--data", data, "--user", "nobody").err == "no traces pass this filter\n"
+
+
+def test_a_duration_is_asked_for_in_the_units_of_the_pages(cli: Cli, data: Path, runs: list[Run]) -> None:
+    def found(*wanted: str) -> int:
+        return len(cli("traces", "list", "--data", data, "--json", *wanted).out.splitlines())
+
+    assert [found("--min-duration", each) for each in ("2s", "2000 ms", "2", "2.1s", "1m")] == [1, 1, 1, 0, 0]
+    assert [found("--max-duration", each) for each in ("1999ms", "2s")] == [0, 1]
+
+
+@pytest.mark.parametrize("columns", [200, 100, 60])
+def test_a_list_of_several_projects_says_which_one_a_trace_is_of(
+    cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    store(data, a_trace(project="lending"))
+    assert "lending" not in cli("traces", "list", "--data", data).out
+    store(data, a_trace(project="support"))
+    listed = cli("traces", "list", "--data", data).out
+    assert "lending" in listed
+    assert "support" in listed
+    assert "lending" not in cli("traces", "list", "--data", data, "--project", "lending").out
 
 
 def test_a_list_goes_on_over_pages_up_to_its_limit(cli: Cli, data: Path) -> None:
@@ -210,6 +233,36 @@ def test_a_trace_is_shown_as_a_tree_with_bars_tokens_and_errors(
     assert "fx_rate TimeoutError: the desk did not answer" in shown
 
 
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [
+        (120, ["Run", "0 to 2.00 s", "Took", "First token", "Tokens", "Cost"]),
+        (100, ["Run", "0 to 2.00 s", "Took", "First token", "Tokens", "Cost"]),
+        (72, ["Run", "Took", "First token", "Tokens", "Cost"]),
+        (50, ["Run", "Took", "Cost"]),
+        (20, ["Run"]),
+    ],
+)
+def test_a_tree_fits_its_window_and_cuts_names_but_no_figure(
+    cli: Cli, data: Path, monkeypatch: pytest.MonkeyPatch, columns: int, titles: list[str]
+) -> None:
+    root, model, tool = a_trace()
+    cost = Cost(
+        total_micro_usd=11_800, input_micro_usd=11_800, output_micro_usd=0, price_source="catalog",
+        price_version="1",
+    )  # fmt: skip
+    store(data, [root, replace(model, name="answer_" * 12, cost=cost), tool])
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = lines_of(cli("traces", "show", root.trace_id, "--data", data))
+    (head,) = (number for number, line in enumerate(shown) if line.startswith("Run"))
+    assert re.split(r"  +", shown[head]) == titles
+    assert max(map(len, shown[head : head + 4])) <= columns
+    figures = {"Took": "1.50 s", "First token": "600 ms", "Tokens": "1,200", "Cost": "$0.0118"}
+    wanted = [figures[title] for title in titles if title in figures]
+    assert re.split(r"  +", shown[head + 2].strip())[-len(wanted) :] == wanted or not wanted
+    assert "…" in shown[head + 2]
+
+
 def test_an_error_that_rose_is_told_once_where_it_began(cli: Cli, data: Path) -> None:
     error = RunError(type="ValueError", message="no luck")
     root = a_run(status=Status.ERROR, error=error)
@@ -255,7 +308,7 @@ def test_names_cannot_steer_the_terminal(cli: Cli, data: Path, command: str) -> 
 def test_exported_runs_come_back_unchanged(cli: Cli, data: Path, tmp_path: Path, runs: list[Run]) -> None:
     file = tmp_path / "runs.jsonl"
     result = cli("traces", "export", "--data", data, "--output", file)
-    assert (result.code, result.err) == (0, "exported 3 runs of 1 traces\n")
+    assert (result.code, result.err) == (0, "exported 3 runs of 1 trace\n")
     other = tmp_path / "other"
     other.mkdir()
     assert cli("traces", "import", file, "--data", other).err.startswith("imported 3 runs: 3 new")
@@ -288,6 +341,26 @@ def test_lines_that_cannot_be_read_are_told_and_do_not_stop_the_others(cli: Cli,
     assert told[3] == "imported 2 runs: 2 new, 0 merged, 0 unchanged; 3 lines refused"
 
 
+def test_what_is_no_json_lines_file_is_said_once(cli: Cli, data: Path, runs: list[Run]) -> None:
+    table = "Started  Trace  Took\n" * 41
+    result = cli("traces", "import", "--data", data, stdin=table)
+    assert result.code == 1
+    *told, said, counted = result.err.splitlines()
+    assert [line.split(":")[1] for line in told] == ["1", "2", "3"]
+    assert said == "input is no JSON lines file: driftline traces export writes such files"
+    assert counted == "imported 0 runs: 0 new, 0 merged, 0 unchanged; 3 lines refused"
+
+
+def test_a_file_with_broken_lines_among_good_ones_is_read_to_its_end(cli: Cli, data: Path) -> None:
+    data.mkdir()
+    good = [json.dumps(encode_run(a_run())) for _ in range(2)]
+    result = cli("traces", "import", "--data", data, stdin="\n".join([good[0], *"{" * 30, good[1]]))
+    *told, further, counted = result.err.splitlines()
+    assert len(told) == 10
+    assert further == "further lines were refused; they are only counted"
+    assert counted == "imported 2 runs: 2 new, 0 merged, 0 unchanged; 30 lines refused"
+
+
 def test_an_import_in_which_every_line_is_refused_says_why(cli: Cli, data: Path) -> None:
     data.mkdir()
     result = cli("traces", "import", "--data", data, stdin='{"id": "x"}\n{"trace_id": "y"}\n')
@@ -314,6 +387,34 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(
     assert not (tmp_path / "missing").exists()
 
 
+def test_a_file_that_is_there_is_written_over_only_by_force(
+    cli: Cli, data: Path, runs: list[Run], tmp_path: Path
+) -> None:
+    file = tmp_path / "runs.jsonl"
+    file.write_text("mine")
+    refused = cli("traces", "export", "--data", data, "-o", file)
+    assert (refused.code, file.read_text()) == (1, "mine")
+    assert refused.err == (
+        f"driftline: {file} is there already: write over it with --force, or choose another name\n"
+    )
+    assert cli("traces", "export", "--data", data, "-o", file, "--force").code == 0
+    assert len(file.read_text().splitlines()) == 3
+
+
+def test_an_export_into_a_pipe_leaves_the_pipe_there(
+    cli: Cli, data: Path, runs: list[Run], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert cli("traces", "export", "--data", data, "-o", pipe).code == 0
+        assert len(os.read(reader, 65_536).splitlines()) == 3
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
 def test_a_running_server_is_asked_over_http(cli: Cli, data: Path, runs: list[Run]) -> None:
     with running(Settings(data=data, port=0)) as server:
         over_http = cli("traces", "show", runs[0].trace_id, "--url", server.url)
@@ -330,8 +431,10 @@ def test_a_server_that_asks_for_a_key_says_how_to_make_one(cli: Cli, data: Path,
     with running(Settings(data=data, host="0.0.0.0", port=0)) as server:
         refused = cli("traces", "list", "--url", server.url)
         let_in = cli("traces", "list", "--url", server.url, "--api-key", key)
-    assert refused.code == 1
-    assert "driftline keys add NAME" in refused.err
+        unknown = cli("traces", "list", "--url", server.url, "--api-key", "dl_unknown")
+    remedy = "where the server runs, make one with driftline keys add NAME, and set DRIFTLINE_API_KEY to it"
+    assert (refused.code, refused.err) == (1, f"driftline: this server asks for an API key: {remedy}\n")
+    assert unknown.err == f"driftline: the API key is not known here, or was revoked: {remedy}\n"
     assert runs[0].trace_id in let_in.out
 
 

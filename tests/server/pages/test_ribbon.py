@@ -92,6 +92,11 @@ def test_the_trace_that_a_page_is_about_has_its_place() -> None:
     assert ribbon(here=UNTIL - timedelta(hours=6)).here == "75.00%"
 
 
+def test_the_mark_of_a_trace_at_the_edge_is_moved_into_the_window() -> None:
+    shifts = [ribbon(here=UNTIL - timedelta(hours=hours)).here_shift for hours in (24, 6, 0)]
+    assert shifts == [6, 0, -6]
+
+
 def a_shape_of(duration_ms: float | None, *segments: Segment, **values: object):  # type: ignore[no-untyped-def]
     return draw_shape(a_summary(duration_ms=duration_ms, segments=segments, **values), 1000.0, now=UNTIL)
 

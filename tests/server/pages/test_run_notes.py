@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from driftline.records import Kind, Status
-from driftline_server.pages.run_notes import RunNotes
+from driftline_server.pages.run_notes import Note, RunNotes
 from driftline_server.pages.tree import RunTree
 
 from .summaries import run, tree
@@ -11,7 +11,11 @@ from .summaries import run, tree
 
 def notes(grown: RunTree, *, is_running: bool = False) -> dict[str, str]:
     told = RunNotes(grown, is_running=is_running)
-    return {node.run.id: str(told.of(node).facts).replace("\u00a0", " ") for node in grown.nodes}
+    return {node.run.id: _words(told.of(node)) for node in grown.nodes}
+
+
+def _words(note: Note) -> str:
+    return " · ".join(filter(None, (note.attempt, str(note.facts)))).replace("\u00a0", " ")
 
 
 def test_what_went_in_and_out_of_a_chain_is_not_repeated_behind_its_name() -> None:
@@ -41,7 +45,7 @@ def test_a_model_run_says_its_own_name_and_which_tools_it_called() -> None:
         run("b", "root", name="fx", kind=Kind.TOOL, at=1),
         run("c", "root", name="answer", kind=Kind.LLM, model="m-1", at=2, preview="print(x) shows it"),
     )
-    assert notes(grown)["a"] == "think · calls fx"
+    assert notes(grown)["a"] == "calls fx · think"
     assert notes(grown)["c"] == "answer"
 
 

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from driftline.records import Status
 from driftline_server.operations.cursors import write_cursor
 from driftline_server.pages.clock import Clock
-from driftline_server.pages.trace_query import BadAddressError, TraceQuery, parse_duration, parse_query
+from driftline_server.pages.trace_query import (
+    BadAddressError,
+    TraceQuery,
+    parse_duration,
+    parse_query,
+    read_query,
+)
 from driftline_server.storage.queries import Cursor
 
 NOW = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
@@ -21,6 +27,11 @@ CLOCK = Clock(now=NOW, zone=ZoneInfo("Europe/Berlin"))
 
 def asked(**arguments: str) -> TraceQuery:
     return parse_query(arguments, CLOCK)
+
+
+def plain(text: str) -> str:
+    """With every space the same."""
+    return " ".join(text.split())
 
 
 def test_without_an_address_it_is_the_last_day() -> None:
@@ -79,6 +90,7 @@ def test_a_time_without_an_offset_is_meant_in_the_viewers_zone() -> None:
         ({"range": "all"}, "All time"),
         ({"range": "1h"}, "Last hour"),
         ({"since": "2026-11-23T08:00", "until": "2026-11-24T08:00"}, "23 Nov 08:00 to 24 Nov 08:00"),
+        ({"since": "2026-11-24T08:00", "until": "2026-11-24T09:30"}, "24 Nov 08:00 to 09:30"),
         ({"since": "2026-11-23T08:00"}, "Since 23 Nov 08:00"),
         ({"until": "2025-11-23T08:00"}, "Until 23 Nov 2025 08:00"),
         ({"range": "custom"}, "All time"),
@@ -86,6 +98,22 @@ def test_a_time_without_an_offset_is_meant_in_the_viewers_zone() -> None:
 )
 def test_a_range_has_a_name(arguments: dict[str, str], label: str) -> None:
     assert asked(**arguments).range.label == label
+
+
+def test_within_a_sentence_a_range_begins_small_and_a_month_does_not() -> None:
+    assert asked(range="7d").range.phrase == "last 7 days"
+    assert asked(since="2026-11-23T08:00").range.phrase == "since 23 Nov 08:00"
+
+
+def test_a_clause_that_cannot_be_read_is_left_out_and_told() -> None:
+    query = read_query({"feature": "extract", "min_duration": "soon", "status": "broken"}, CLOCK)
+    assert query.wanted.feature == "extract"
+    assert (query.wanted.min_duration_ms, query.wanted.status) == (None, None)
+    assert query.address() == {"feature": "extract"}
+    assert [(each.key, each.name, each.text) for each in query.mistakes] == [
+        ("status", "Status", "broken"),
+        ("min_duration", "Took ≥", "soon"),
+    ]
 
 
 def test_a_change_keeps_the_rest_and_goes_back_to_the_newest() -> None:
@@ -96,8 +124,23 @@ def test_a_change_keeps_the_rest_and_goes_back_to_the_newest() -> None:
 
 def test_chips_say_each_clause_and_lead_to_the_list_without_it() -> None:
     chips = asked(range="7d", feature="extract", min_duration="5 s").chips()
-    assert [chip.text for chip in chips] == ["feature = extract", "took ≥ 5 s"]
+    assert [plain(chip.text) for chip in chips] == ["feature = extract", "took ≥ 5 s"]
     assert dict(chips[0].without) == {"range": "7d", "min_duration": "5 s"}
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "chip"),
+    [
+        ("min_duration", "1s", "took ≥ 1 s"),
+        ("min_duration", "90", "took ≥ 1 m 30 s"),
+        ("max_duration", "800ms", "took ≤ 800 ms"),
+        ("min_cost", "$5", "cost ≥ $5.00"),
+        ("min_cost", "0.0118", "cost ≥ $0.0118"),
+        ("status", "error", "status = error"),
+    ],
+)
+def test_a_chip_reads_alike_however_its_clause_was_typed(key: str, text: str, chip: str) -> None:
+    assert [plain(each.text) for each in asked(**{key: text}).chips()] == [chip]
 
 
 @pytest.mark.parametrize(

@@ -50,19 +50,41 @@ def test_without_any_trace_there_is_no_ribbon(client: FlaskClient) -> None:
     assert 'class="ribbon' not in client.get("/traces").text
 
 
+def ribbon_of(client: FlaskClient, address: str = "/traces") -> tuple[datetime, datetime, str]:
+    """From when to when the ribbon of a page goes, and what it says."""
+    html = client.get(address).text
+    since, until = (re.search(f'data-{end}="([^"]+)"', html) for end in ("since", "until"))
+    said = re.search('aria-label="Time: ([^"]+)"', html)
+    assert since is not None
+    assert until is not None
+    assert said is not None
+    return datetime.fromisoformat(since[1]), datetime.fromisoformat(until[1]), said[1]
+
+
 def test_the_ribbon_leaves_out_the_long_time_before_the_first_trace(
     services: Services, client: FlaskClient
 ) -> None:
-    def beginning() -> str:
-        found = re.search('data-since="([^"]+)"', client.get("/traces").text)
-        assert found is not None
-        return found[1]
-
     add(services, a_run(started_at=BEGIN - timedelta(minutes=5)))
-    narrow = beginning()
-    assert timedelta() <= BEGIN - timedelta(minutes=5) - datetime.fromisoformat(narrow) < timedelta(hours=1)
+    narrow, _, said = ribbon_of(client)
+    assert timedelta() <= BEGIN - timedelta(minutes=5) - narrow < timedelta(minutes=1)
+    assert "1 trace, 0 failed in the last 24 h, all between 4 Mar 05:01" in said
     add(services, a_run(started_at=BEGIN - timedelta(days=3)))
-    assert datetime.fromisoformat(beginning()) < datetime.fromisoformat(narrow) - timedelta(hours=20)
+    wide, _, said = ribbon_of(client)
+    assert wide < narrow - timedelta(hours=20)
+    assert said == "1 trace, 0 failed, from 3 Mar 05:06 to 4 Mar 05:06"
+
+
+def test_the_ribbon_of_a_few_seconds_in_a_day_is_drawn_as_a_minute(
+    services: Services, client: FlaskClient, clock: Clock
+) -> None:
+    add(services, *(a_run(started_at=BEGIN + timedelta(seconds=number)) for number in range(20)))
+    clock.advance(hours=9)
+    since, until, _ = ribbon_of(client)
+    assert since <= BEGIN
+    assert until >= BEGIN + timedelta(seconds=20)
+    assert timedelta(minutes=1) <= until - since < timedelta(minutes=2)
+    asked = "/traces?since=2026-03-04T00:00&until=2026-03-04T12:00"
+    assert ribbon_of(client, asked)[1] - ribbon_of(client, asked)[0] == timedelta(hours=12)
 
 
 def test_a_row_says_what_was_asked_and_what_came_back(services: Services, read: Read) -> None:
@@ -154,7 +176,7 @@ def test_a_sum_from_which_something_is_missing_says_at_least(services: Services,
 def test_the_status_tabs_count_what_they_lead_to(services: Services, read: Read) -> None:
     add(services, a_run(), a_run(), a_run(status=Status.ERROR, name="broken", error=RunError(type="E")))
     page = read("/traces")
-    assert "All traces 3" in page
+    assert "all 3" in page
     assert "ok 2" in page
     assert "error 1" in page
     only = read("/traces?status=error")
@@ -182,6 +204,20 @@ def test_a_filter_without_hits_says_which_part_to_drop(services: Services, read:
     assert "feature = extract there" not in page
 
 
+def test_a_list_without_a_row_says_what_there_is_none_of(
+    services: Services, read: Read, clock: Clock
+) -> None:
+    services.catalog.ensure_projects(["bank", "shop"], now=BEGIN)
+    add(services, a_run(project="shop"))
+    assert "No trace matches took ≤ 1 ms Without" in read("/traces?max_duration=1ms")
+    empty = read("/traces?project=bank")
+    assert "No traces in bank yet" in empty
+    assert "In all projects there is 1 trace" in empty
+    clock.advance(days=3)
+    assert "No traces in shop, last 24 h" in read("/traces?project=shop")
+    assert "No traces, last 24 h" in read("/traces")
+
+
 def test_old_traces_are_found_by_the_offer_to_drop_the_time_range(
     services: Services, read: Read, clock: Clock
 ) -> None:
@@ -203,19 +239,79 @@ def test_two_projects_are_kept_apart(services: Services, read: Read) -> None:
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("min_duration=soon", "“min_duration” of the address: 'soon' is not a time such as 5 s or 800 ms."),
-        ("status=broken", "'broken' is none of running, ok, error"),
-        ("range=custom&since=now", "'now' is not a moment such as 2026-03-04T05:06"),
-        ("after=garbage", "“after” of the address is not a cursor of this list"),
+        ("range=zzz", "Time range 'zzz' is not known."),
+        ("range=custom&since=now", "cannot begin at 'now', which is no moment such as 2026-03-04T05:06."),
+        ("since=2026-03-04T06:00&until=2026-03-04T05:00", "The time range ends before it begins."),
+        ("after=garbage", "This place in the list is not known."),
     ],
 )
-def test_an_address_that_cannot_be_read_says_why_and_leads_back(
+def test_an_address_without_a_list_says_why_and_leads_back(
     client: FlaskClient, read: Read, query: str, words: str
 ) -> None:
-    page = read(f"/traces?{query}&feature=extract", 400)
+    assert words in read(f"/traces?{query}&feature=extract", 400)
+    assert 'href="/traces?feature=extract"' in client.get(f"/traces?{query}&feature=extract").text
+
+
+@pytest.mark.parametrize("address", ["/nowhere", "/traces/none", "/traces?range=zzz"])
+def test_a_page_that_is_not_there_keeps_the_way_and_what_is_stored(
+    services: Services, client: FlaskClient, address: str
+) -> None:
+    run = a_run()
+    add(services, run)
+    services.catalog.ensure_projects([run.project], now=BEGIN)
+    html = client.get(address).text
+    assert '<a href="/traces">Traces</a>' in html
+    assert f"<b>{run.project}</b>" in html
+    assert "1 run stored" in html
+
+
+def test_a_stranger_by_a_foreign_name_learns_nothing_of_the_store(
+    services: Services, client: FlaskClient
+) -> None:
+    run = a_run()
+    add(services, run)
+    services.catalog.ensure_projects([run.project], now=BEGIN)
+    html = client.get("/nowhere", headers={"Host": "evil.example"}).text
+    assert run.project not in html
+    assert "stored" not in html
+
+
+def test_a_filter_that_cannot_be_read_is_marked_in_its_field_above_the_list_without_it(
+    services: Services, client: FlaskClient, read: Read
+) -> None:
+    add(services, *a_question(feature="extract", name="key_terms"), *a_question(feature="rag_qa", name="ask"))
+    page = read("/traces?min_duration=fast&feature=extract", 400)
+    assert "Took ≥ : 'fast' is not a time such as 5 s or 800 ms." in page
+    assert "key_terms" in page
+    assert "1 to 1 of 1, exact" in page
+    html = client.get("/traces?min_duration=fast&feature=extract").text
+    assert '<details class="menu right more-fields" open>' in html
+    assert re.search(r'name="min_duration" value="fast"[^>]* aria-describedby="problem-min_duration"', html)
+    assert 'id="problem-min_duration">&#39;fast&#39; is not a time' in html
+    assert 'href="/traces?feature=extract">Leave it out' in html
+    assert 'more-fields"><summary' in client.get("/traces").text
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("feture=extract", "feture is not a field; did you mean feature ?"),
+        ("user_id=m", "user_id is not a field; did you mean user ?"),
+        ("contry=DE", "contry is not a field; those that are stand under More fields."),
+    ],
+)
+def test_a_field_that_there_is_not_is_told(services: Services, read: Read, query: str, words: str) -> None:
+    add(services, *a_question())
+    page = read(f"/traces?{query}", 400)
     assert words in page
-    assert 'href="/traces?' in client.get(f"/traces?{query}&feature=extract").text
-    assert "feature=extract" in client.get(f"/traces?{query}&feature=extract").text
+    assert "1 to 1 of 1, exact" in page
+
+
+def test_a_field_that_was_misspelt_is_one_press_from_the_one_that_was_meant(
+    services: Services, client: FlaskClient
+) -> None:
+    add(services, *a_question())
+    assert 'href="/traces?user=m&amp;feature=x"' in client.get("/traces?feture=x&user=m").text
 
 
 def test_hostile_text_stays_text_in_every_field(services: Services, client: FlaskClient) -> None:

@@ -84,8 +84,29 @@ def test_the_critical_path_follows_what_ended_last() -> None:
         run("answer", "root", at=41, took=58),
         run("log", "root", at=50, took=5),
     )
-    assert critical_path(grown) == {"root", "search", "slow", "answer"}
+    assert set(critical_path(grown)) == {"root", "search", "slow", "answer"}
+
+
+def test_of_runs_side_by_side_only_the_slowest_is_on_the_critical_path() -> None:
+    grown = tree(
+        run("root", took=230),
+        run("quick", "root", at=0, took=66),
+        run("slow", "root", at=0, took=218),
+        run("middling", "root", at=1, took=184),
+        run("outlived", "root", at=225, took=100),
+    )
+    assert critical_path(grown) == {"root": ((218, 230),), "slow": ((0, 218),)}
+
+
+def test_the_own_time_of_a_run_is_on_the_critical_path_where_no_child_was() -> None:
+    grown = tree(run("search", took=863), run("embed", "search", at=4, took=216))
+    assert critical_path(grown) == {"search": ((220, 863), (0, 4)), "embed": ((4, 220),)}
+
+
+def test_a_step_that_ended_a_hair_after_the_next_began_is_on_the_critical_path() -> None:
+    grown = tree(run("root", took=90), run("a", "root", took=42), run("b", "root", at=40, took=50))
+    assert critical_path(grown) == {"root": (), "b": ((40, 90),), "a": ((0, 40),)}
 
 
 def test_what_never_ended_is_not_on_the_critical_path() -> None:
-    assert critical_path(tree(run("root", took=None), run("a", "root"))) == frozenset()
+    assert critical_path(tree(run("root", took=None), run("a", "root"))) == {}

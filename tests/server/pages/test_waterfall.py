@@ -126,9 +126,25 @@ def test_a_run_whose_end_never_arrived_fades_out_over_a_little_way() -> None:
     assert (lane.state, number(lane.width)) == ("incomplete", 12.0)
 
 
+def test_a_run_that_never_ended_reaches_as_far_as_what_was_heard_from_below_it() -> None:
+    drawn_lanes = lanes(
+        tree(
+            run("root", took=None, status=Status.INCOMPLETE),
+            run("search", "root", at=0, took=400, kind=Kind.RETRIEVER),
+            run("other", at=0, took=1000),
+        )
+    )
+    assert number(drawn_lanes["root"].end) == pytest.approx(40.0)
+
+
 def test_the_critical_path_is_marked() -> None:
     drawn_lanes = lanes(tree(run("root"), run("a", "root", at=0, took=90), run("b", "root", at=0, took=20)))
     assert [name for name, lane in drawn_lanes.items() if lane.is_critical] == ["root", "a"]
+    assert [lane.critical for lane in drawn_lanes.values()] == [
+        "M900.00 23.5H1000.00",
+        "M0.00 23.5H900.00",
+        "",
+    ]
 
 
 def test_a_parser_that_only_follows_a_stream_is_an_outline_off_the_critical_path() -> None:
@@ -176,6 +192,17 @@ def test_a_run_without_a_start_has_an_empty_lane() -> None:
 def test_gridlines_stand_at_round_moments(took: float, labels: list[str]) -> None:
     axis = drawn(tree(run("root", took=took))).axis
     assert [line.label.replace("\u00a0", " ") for line in axis.gridlines] == labels
+
+
+def test_a_label_without_room_behind_its_line_stands_before_it() -> None:
+    lines = drawn(tree(run("root", took=620))).axis.gridlines
+    assert [line.is_before for line in lines] == [False, False, False, True]
+
+
+def test_a_label_gives_way_to_the_word_now() -> None:
+    grown = tree(run("root", took=None, status=Status.RUNNING))
+    later = draw_waterfall(grown, grown.nodes, now=BEGIN + timedelta(seconds=3.1), is_running=True)
+    assert [line.label for line in later.axis.gridlines] == ["0", "1\u00a0s", "2\u00a0s", ""]
 
 
 def test_gridlines_and_bars_share_one_axis() -> None:

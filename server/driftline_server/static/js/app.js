@@ -5,6 +5,7 @@ import "./rows.js";
 import "./offers.js";
 import "./ribbon.js";
 import "./tree.js";
+import "./minimap.js";
 import "./find.js";
 import "./detail.js";
 import "./copying.js";

@@ -12,7 +12,7 @@ function search() {
   const wanted = input.value.trim().toLowerCase();
   found = wanted ? runs.filter((run) => run.querySelector(".run-name").textContent.toLowerCase().includes(wanted)) : [];
   for (const run of runs) run.classList.toggle("miss", wanted !== "" && !found.includes(run));
-  hits.textContent = wanted ? `${found.length.toLocaleString("en")} of ${runs.length.toLocaleString("en")}` : "";
+  hits.textContent = wanted ? `${found.length.toLocaleString("en")} ${found.length === 1 ? "hit" : "hits"}` : "";
 }
 
 function goToHit(by) {

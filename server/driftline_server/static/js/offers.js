@@ -7,4 +7,6 @@ async function fill() {
   form.querySelector(".offers").replaceChildren(document.createRange().createContextualFragment(await answer.text()));
 }
 
-form?.addEventListener("toggle", fill, { once: true });
+// It may stand open from the start, to show what is wrong in it.
+if (form?.open) fill();
+else form?.addEventListener("toggle", fill, { once: true });

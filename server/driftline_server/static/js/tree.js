@@ -76,13 +76,20 @@ if (runs.length) {
     onKey(["N"], "previous problem", () => stepProblem(-1));
   }
   if (tree.querySelector(".on-path")) {
-    onKey(["c"], "critical path only", () => tree.classList.toggle("only-critical"));
+    const button = document.querySelector("[data-do=critical]");
+    const toggle = () => { button.ariaPressed = String(tree.classList.toggle("only-critical")); };
+    button.addEventListener("click", toggle);
+    onKey(["c"], "critical path only", toggle);
   }
 
   // The chosen run is in view from the start; only its list scrolls, never the page.
   const list = document.querySelector(".runs");
   const run = chosen();
-  if (run && list.scrollHeight > list.clientHeight) {
+  const beyond = list.scrollHeight - list.clientHeight;
+  if (run && beyond > 0) {
+    const part = beyond % run.offsetHeight;
+    // Room to scroll by whole rows, also to the very end.
+    if (part) run.closest(".runs-all").style.paddingBottom = `${run.offsetHeight - part}px`;
     const rowsAbove = Math.round((run.offsetTop - list.clientHeight * 0.6) / run.offsetHeight);
     list.scrollTop = rowsAbove * run.offsetHeight; // no row is cut at the top
   }
