@@ -20,7 +20,8 @@ MAX_INT = 2**53 - 1
 MAX_DURATION_MS = 1030 * 366 * 86_400_000
 """Of any time in a record, before or after: from the first moment that a record may name to the last."""
 Record = TypeVar("Record")
-Decode = Callable[[Any, str], Any]
+Decode = Callable[[Any], Any]
+"""Raises ``WireError`` with the place inside of what it was given; who calls it knows where that stands."""
 Encode = Callable[[Any], Any]
 EXTRA = "extra"
 _Row: TypeAlias = tuple[str, Encode | None, Any]
@@ -56,32 +57,41 @@ def encode_record(record: Any) -> dict[str, Any]:
     return document
 
 
-def decode_record(record_type: Callable[..., Record], document: Any, path: str) -> Record:
+def decode_record(record_type: Callable[..., Record], document: Any) -> Record:
     """Read a record from JSON data; what it does not know goes to ``extra``.
 
     Raises:
-        WireError: a field is missing, or is not what its place asks for.
+        WireError: a field is missing, or is not what its place asks for; the error names it.
     """
+    return record_type(**decode_values(record_type, document))
+
+
+def decode_values(record_type: Callable[..., Any], document: Any) -> dict[str, Any]:
+    """Read the fields of a record from JSON data, as ``decode_record`` does."""
     if not isinstance(document, dict):
-        raise WireError(path, f"expected an object, got {_kind_of(document)}")
+        raise WireError("", f"expected an object, got {_kind_of(document)}")
     values: dict[str, Any] = {}
-    known = _plans_by_name(record_type)
+    decoders, required = _reading_of(record_type)
     extra: dict[str, Any] = {}
-    for key, value in document.items():
-        plan = known.get(key)
-        if plan is None:
-            extra[clean_text(key)] = _decode_json(value, _join(path, key))
-        elif value is not None:
-            values[key] = plan.decode(value, _join(path, key))
-    for plan in known.values():
-        if plan.required and plan.name not in values:
-            raise WireError(_join(path, plan.name), "is missing")
+    key = ""
+    try:
+        for key, value in document.items():
+            decode = decoders.get(key)
+            if decode is None:
+                extra[clean_text(key)] = _decode_json(value)
+            elif value is not None:
+                values[key] = decode(value)
+    except WireError as error:
+        raise error.under(_step(key)) from None
+    for name in required:
+        if name not in values:
+            raise WireError(name, "is missing")
     if extra:
         values[EXTRA] = extra
-    return record_type(**values)
+    return values
 
 
-def check_values(document: Any, limit: int, path: str) -> None:
+def check_values(document: Any, limit: int) -> None:
     """Bound how many values, at any depth, the fields of a record have together.
 
     Raises:
@@ -89,17 +99,24 @@ def check_values(document: Any, limit: int, path: str) -> None:
     """
     if not isinstance(document, dict):
         return
-    found = 0
+    found = len(document)
     for name, value in document.items():
-        found += 1
-        waiting = [value]
-        while waiting:
-            each = waiting.pop()
-            inside = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
-            found += len(inside)
-            waiting.extend(value for value in inside if isinstance(value, dict | list))
+        if type(value) is dict or type(value) is list:
+            found += _count(value)
         if found > limit:
-            raise WireError(_join(path, name), f"brings this to more than {limit:,} JSON values")
+            raise WireError(_step(name), f"brings this to more than {limit:,} JSON values")
+
+
+def _count(container: Any) -> int:
+    """How many values there are inside, at any depth."""
+    found = 0
+    waiting = [container]
+    while waiting:
+        each = waiting.pop()
+        inside = each.values() if type(each) is dict else each
+        found += len(inside)
+        waiting += [value for value in inside if type(value) is dict or type(value) is list]
+    return found
 
 
 @cache
@@ -138,6 +155,13 @@ def _writing_of(record_type: Any) -> tuple[tuple[_Row, ...], Callable[[Any], tup
 
 
 @cache
+def _reading_of(record_type: Any) -> tuple[dict[str, Decode], tuple[str, ...]]:
+    """How each field is read, and which must be there."""
+    plans = plan_of(record_type)
+    return {each.name: each.decode for each in plans}, tuple(each.name for each in plans if each.required)
+
+
+@cache
 def _plans_by_name(record_type: Any) -> dict[str, FieldPlan]:
     return {plan.name: plan for plan in plan_of(record_type)}
 
@@ -173,7 +197,7 @@ def _codec_of(hint: Any) -> tuple[Decode, Encode | None]:
         return _mapping_codec(get_args(hint)[1])
     if is_dataclass(hint) and isinstance(hint, type):
         record_type = hint
-        return (lambda value, path: decode_record(record_type, value, path)), encode_record
+        return (lambda value: decode_record(record_type, value)), encode_record
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return _enum_decoder(hint), str
     try:
@@ -185,10 +209,16 @@ def _codec_of(hint: Any) -> tuple[Decode, Encode | None]:
 def _tuple_codec(item: Any) -> tuple[Decode, Encode]:
     decode, encode = _codec_of(item)
 
-    def decode_items(value: Any, path: str) -> tuple[Any, ...]:
+    def decode_items(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            raise WireError(path, f"expected an array, got {_kind_of(value)}")
-        return tuple(decode(each, f"{path}[{index}]") for index, each in enumerate(value))
+            raise WireError("", f"expected an array, got {_kind_of(value)}")
+        decoded: list[Any] = []
+        try:
+            for each in value:
+                decoded.append(decode(each))
+        except WireError as error:
+            raise error.under(f"[{len(decoded)}]") from None
+        return tuple(decoded)
 
     return decode_items, (list if encode is None else lambda value: [encode(each) for each in value])
 
@@ -196,10 +226,17 @@ def _tuple_codec(item: Any) -> tuple[Decode, Encode]:
 def _mapping_codec(item: Any) -> tuple[Decode, Encode]:
     decode, _ = _codec_of(item)
 
-    def decode_mapping(value: Any, path: str) -> dict[str, Any]:
+    def decode_mapping(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise WireError(path, f"expected an object, got {_kind_of(value)}")
-        return {clean_text(key): decode(each, _join(path, key)) for key, each in value.items()}
+            raise WireError("", f"expected an object, got {_kind_of(value)}")
+        decoded: dict[str, Any] = {}
+        key = ""
+        try:
+            for key, each in value.items():
+                decoded[clean_text(key)] = decode(each)
+        except WireError as error:
+            raise error.under(_step(key)) from None
+        return decoded
 
     return decode_mapping, dict
 
@@ -207,70 +244,70 @@ def _mapping_codec(item: Any) -> tuple[Decode, Encode]:
 def _enum_decoder(enum: type[StrEnum]) -> Decode:
     members = {each.value: each for each in enum}
 
-    def decode(value: Any, path: str) -> StrEnum:
+    def decode(value: Any) -> StrEnum:
         member = members.get(value) if isinstance(value, str) else None
         if member is None:
-            raise WireError(path, f"{_shown(value)} is none of {', '.join(members)}")
+            raise WireError("", f"{_shown(value)} is none of {', '.join(members)}")
         return member
 
     return decode
 
 
-def _decode_str(value: Any, path: str) -> str:
+def _decode_str(value: Any) -> str:
     if not isinstance(value, str):
-        raise WireError(path, f"expected a string, got {_kind_of(value)}")
+        raise WireError("", f"expected a string, got {_kind_of(value)}")
     return clean_text(value)
 
 
-def _decode_int(value: Any, path: str) -> int:
+def _decode_int(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         if isinstance(value, float) and value.is_integer():
-            return _decode_int(int(value), path)
-        raise WireError(path, f"expected a whole number, got {_kind_of(value)}")
+            return _decode_int(int(value))
+        raise WireError("", f"expected a whole number, got {_kind_of(value)}")
     if not 0 <= value <= MAX_INT:
-        raise WireError(path, f"{_shown(value)} is not between 0 and {MAX_INT}")
+        raise WireError("", f"{_shown(value)} is not between 0 and {MAX_INT}")
     return value
 
 
-def _decode_float(value: Any, path: str) -> float:
+def _decode_float(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WireError(path, f"expected a number, got {_kind_of(value)}")
+        raise WireError("", f"expected a number, got {_kind_of(value)}")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise WireError(path, "expected a finite number")
+        raise WireError("", "expected a finite number")
     return number
 
 
-def _decode_ms(value: Any, path: str) -> float:
-    number = _decode_float(value, path)
+def _decode_ms(value: Any) -> float:
+    number = _decode_float(value)
     if abs(number) > MAX_DURATION_MS:
-        raise WireError(path, f"is not between -{MAX_DURATION_MS:,} and {MAX_DURATION_MS:,}")
+        raise WireError("", f"is not between -{MAX_DURATION_MS:,} and {MAX_DURATION_MS:,}")
     return number
 
 
-def _decode_bool(value: Any, path: str) -> bool:
+def _decode_bool(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise WireError(path, f"expected true or false, got {_kind_of(value)}")
+        raise WireError("", f"expected true or false, got {_kind_of(value)}")
     return value
 
 
-def _decode_moment(value: Any, path: str) -> datetime:
+def _decode_moment(value: Any) -> datetime:
     if not isinstance(value, str):
-        raise WireError(path, f"expected an ISO 8601 moment, got {_kind_of(value)}")
+        raise WireError("", f"expected an ISO 8601 moment, got {_kind_of(value)}")
     try:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
-            raise WireError(path, f"{_shown(value)} has no offset; write UTC as 2026-03-04T05:06:07Z")
+            raise WireError("", f"{_shown(value)} has no offset; write UTC as 2026-03-04T05:06:07Z")
         moment = moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise WireError(
-            path, f"{_shown(value)} is not an ISO 8601 moment such as 2026-03-04T05:06:07Z"
+            "", f"{_shown(value)} is not an ISO 8601 moment such as 2026-03-04T05:06:07Z"
         ) from None
     if not 1970 <= moment.year < 3000:
-        raise WireError(path, f"{_shown(value)} is not between the years 1970 and 3000")
+        raise WireError("", f"{_shown(value)} is not between the years 1970 and 3000")
     return moment
 
 
@@ -280,20 +317,42 @@ def _encode_moment(value: datetime) -> str:
     return value.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
-def _decode_json(value: Any, path: str, depth: int = 0) -> Any:
-    if isinstance(value, str):
-        return clean_text(value)
-    if value is None or isinstance(value, bool | int):
+def _decode_json(value: Any, depth: int = 0) -> Any:
+    """Check JSON data, and copy its containers."""
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else clean_text(value)
+    if kind is dict:
+        return _decode_json_object(value, depth)
+    if kind is list:
+        return _decode_json_array(value, depth)
+    if kind is float:
+        return _decode_float(value)
+    if value is None or kind is bool or kind is int:
         return value
-    if isinstance(value, float):
-        return _decode_float(value, path)
+    raise WireError("", f"expected JSON, got {_kind_of(value)}")
+
+
+def _decode_json_object(value: dict[str, Any], depth: int) -> dict[str, Any]:
+    _check_depth(depth)
+    depth += 1
+    return {
+        key if key.isascii() else clean_text(key): (
+            each if type(each) is str and each.isascii() else _decode_json(each, depth)
+        )
+        for key, each in value.items()
+    }
+
+
+def _decode_json_array(value: list[Any], depth: int) -> list[Any]:
+    _check_depth(depth)
+    depth += 1
+    return [each if type(each) is str and each.isascii() else _decode_json(each, depth) for each in value]
+
+
+def _check_depth(depth: int) -> None:
     if depth >= MAX_DEPTH:
-        raise WireError(path, f"is nested more than {MAX_DEPTH} levels deep")
-    if isinstance(value, list):
-        return [_decode_json(each, path, depth + 1) for each in value]
-    if isinstance(value, dict):
-        return {clean_text(key): _decode_json(each, path, depth + 1) for key, each in value.items()}
-    raise WireError(path, f"expected JSON, got {_kind_of(value)}")
+        raise WireError("", f"is nested more than {MAX_DEPTH} levels deep")
 
 
 _SCALARS: dict[Any, tuple[Decode, Encode | None]] = {
@@ -316,9 +375,9 @@ def clean_text(text: str) -> str:
     return text
 
 
-def _join(path: str, key: str) -> str:
-    key = key if len(key) <= 80 else key[:80] + "…"
-    return f"{path}.{clean_text(key)}" if path else clean_text(key)
+def _step(key: str) -> str:
+    """A key as a place names it."""
+    return clean_text(key if len(key) <= 80 else key[:80] + "…")
 
 
 def _shown(value: Any) -> str:

@@ -19,6 +19,17 @@ class WireError(DriftlineError):
         """Where in the document, such as ``runs[3].usage.input_tokens``; empty for the document itself."""
         self.problem = problem
 
+    def under(self, path: str) -> WireError:
+        """The same, seen from a document that holds this one at ``path``."""
+        joined = (
+            path
+            if not self.field
+            else f"{path}{self.field}"
+            if self.field[0] == "["
+            else f"{path}.{self.field}"
+        )
+        return WireError(joined, self.problem)
+
 
 class WireVersionError(WireError):
     """The document was written by a newer wire version than this one reads."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from driftline.codec import MAX_DURATION_MS, check_values, clean_text, decode_record, encode_record
+from driftline.codec import MAX_DURATION_MS, check_values, clean_text, decode_values, encode_record
 from driftline.errors import WireError, WireVersionError
 from driftline.merging import worked_out
 from driftline.records import Run, Score, Status
@@ -107,61 +107,57 @@ def decode_batch(document: Any) -> Batch:
     return Batch(runs=runs, scores=scores, problems=tuple(problems))
 
 
-def decode_run(document: Any, path: str = "") -> Run:
+def decode_run(document: Any) -> Run:
     """Read a run, with what follows from its other fields filled in.
 
     Raises:
         WireError: a field is missing or wrong; the error names it.
     """
-    run = decode_record(Run, document, path)
-    at = f"{path}." if path else ""
-    changes: dict[str, Any] = {
-        "id": _checked_id(run.id, f"{at}id"),
-        "trace_id": _checked_id(run.trace_id, f"{at}trace_id"),
-    }
-    if run.parent_id is not None:
-        changes["parent_id"] = _checked_id(run.parent_id, f"{at}parent_id")
-        if changes["parent_id"] == changes["id"]:
-            raise WireError(f"{at}parent_id", "is the run itself")
+    values = decode_values(Run, document)
+    values["id"] = _checked_id(values["id"], "id")
+    values["trace_id"] = _checked_id(values["trace_id"], "trace_id")
+    if values.get("parent_id") is not None:
+        values["parent_id"] = _checked_id(values["parent_id"], "parent_id")
+        if values["parent_id"] == values["id"]:
+            raise WireError("parent_id", "is the run itself")
     for name, limit in NAME_LIMITS.items():
-        value = getattr(run, name)
+        value = values.get(name)
         if value is not None and len(value) > limit:
-            raise WireError(f"{at}{name}", f"has {len(value):,} characters; {limit:,} are allowed")
-    for index, tag in enumerate(run.tags):
+            raise WireError(name, f"has {len(value):,} characters; {limit:,} are allowed")
+    for index, tag in enumerate(values.get("tags", ())):
         if len(tag) > MAX_NAME:
-            raise WireError(f"{at}tags[{index}]", f"has {len(tag):,} characters; {MAX_NAME:,} are allowed")
-    if run.duration_ms is not None and not 0 <= run.duration_ms <= MAX_DURATION_MS:
-        raise WireError(f"{at}duration_ms", f"is not between 0 and {MAX_DURATION_MS:,}")
-    for name, revision in run.older_fields.items():
-        if revision >= run.revision:
-            raise WireError(f"{at}older_fields.{name}", f"is not below the revision {run.revision}")
-    if run.sampling_weight < 1:
-        raise WireError(f"{at}sampling_weight", "is below 1")
-    changes.update(_derived(run, document))
-    return replace(run, **changes)
+            raise WireError(f"tags[{index}]", f"has {len(tag):,} characters; {MAX_NAME:,} are allowed")
+    if not 0 <= values.get("duration_ms", 0) <= MAX_DURATION_MS:
+        raise WireError("duration_ms", f"is not between 0 and {MAX_DURATION_MS:,}")
+    if values.get("sampling_weight", 1) < 1:
+        raise WireError("sampling_weight", "is below 1")
+    known_revision = values.get("revision", 0)
+    for name, revision in values.get("older_fields", {}).items():
+        if revision >= known_revision:
+            raise WireError(f"older_fields.{name}", f"is not below the revision {known_revision}")
+    _work_out(values)
+    return Run(**values)
 
 
-def decode_score(document: Any, path: str = "") -> Score:
+def decode_score(document: Any) -> Score:
     """Read a score.
 
     Raises:
         WireError: a field is missing or wrong; the error names it.
     """
-    score = decode_record(Score, document, path)
-    at = f"{path}." if path else ""
-    changes: dict[str, Any] = {
-        "id": _checked_id(score.id, f"{at}id"),
-        "trace_id": _checked_id(score.trace_id, f"{at}trace_id"),
-    }
-    if score.run_id is not None:
-        changes["run_id"] = _checked_id(score.run_id, f"{at}run_id")
-    if not score.name or len(score.name) > MAX_NAME:
-        raise WireError(f"{at}name", f"is empty or longer than {MAX_NAME:,} characters")
-    return replace(score, **changes)
+    values = decode_values(Score, document)
+    values["id"] = _checked_id(values["id"], "id")
+    values["trace_id"] = _checked_id(values["trace_id"], "trace_id")
+    if values.get("run_id") is not None:
+        values["run_id"] = _checked_id(values["run_id"], "run_id")
+    name = values["name"]
+    if not name or len(name) > MAX_NAME:
+        raise WireError("name", f"is empty or longer than {MAX_NAME:,} characters")
+    return Score(**values)
 
 
 def _decode_items(
-    document: dict[str, Any], key: str, decode: Callable[[Any, str], Decoded], problems: list[Problem]
+    document: dict[str, Any], key: str, decode: Callable[[Any], Decoded], problems: list[Problem]
 ) -> tuple[Decoded, ...]:
     items = document.get(key, [])
     if not isinstance(items, list):
@@ -169,9 +165,10 @@ def _decode_items(
     decoded: list[Decoded] = []
     for index, item in enumerate(items):
         try:
-            check_values(item, MAX_VALUES, f"{key}[{index}]")
-            decoded.append(decode(item, f"{key}[{index}]"))
-        except WireError as error:
+            check_values(item, MAX_VALUES)
+            decoded.append(decode(item))
+        except WireError as relative:
+            error = relative.under(f"{key}[{index}]")
             sent_id = item.get("id") if isinstance(item, dict) else None
             shown_id = clean_text(sent_id[:100]) if isinstance(sent_id, str) else None
             problems.append(Problem(index=index, id=shown_id, field=error.field, problem=error.problem))
@@ -186,12 +183,11 @@ def _checked_id(text: str, path: str) -> str:
     raise WireError(path, "expected 32 hexadecimal digits, as of a UUID")
 
 
-def _derived(run: Run, document: dict[str, Any]) -> dict[str, Any]:
-    """What follows from the other fields: status, revision, and the end or the duration from the other."""
-    changes: dict[str, Any] = {}
-    status = run.status
-    if document.get("status") is None and (run.ended_at is not None or run.duration_ms is not None):
-        status = changes["status"] = Status.ERROR if run.error else Status.OK
-    if document.get("revision") is None and status is not Status.RUNNING:
-        changes["revision"] = 1
-    return changes | worked_out(run.started_at, run.ended_at, run.duration_ms)
+def _work_out(values: dict[str, Any]) -> None:
+    """Fill in what follows from other fields: status, revision, and of end and duration the missing one."""
+    ended_at, duration_ms = values.get("ended_at"), values.get("duration_ms")
+    if "status" not in values and (ended_at is not None or duration_ms is not None):
+        values["status"] = Status.ERROR if values.get("error") else Status.OK
+    if "revision" not in values and values.get("status", Status.RUNNING) is not Status.RUNNING:
+        values["revision"] = 1
+    values.update(worked_out(values.get("started_at"), ended_at, duration_ms))

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from driftline.codec import MAX_DEPTH, MAX_INT, clean_text, decode_record, encode_record, plan_of
 from driftline.errors import WireError
 from driftline.records import Document, Event, Kind, Part, Run, Usage
+from driftline.wire import decode_batch
 
 ID = "0" * 32
 
 
-def refusal_of(record_type: Any, document: Any, path: str = "") -> WireError:
+def refusal_of(record_type: Any, document: Any) -> WireError:
     with pytest.raises(WireError) as caught:
-        decode_record(record_type, document, path)
+        decode_record(record_type, document)
     return caught.value
 
 
@@ -51,7 +52,8 @@ class TestFieldPaths:
     )
     def test_an_error_names_the_field_from_the_top(self, document: Any, path: str) -> None:
         assert refusal_of(Run, {"id": ID, "trace_id": ID, **document}).field == path
-        assert refusal_of(Run, {"id": ID, "trace_id": ID, **document}, "runs[3]").field == f"runs[3].{path}"
+        batch = decode_batch({"version": 1, "runs": [{"id": ID, "trace_id": ID, **document}]})
+        assert [each.field for each in batch.problems] == [f"runs[0].{path}"]
 
     def test_a_monstrous_name_or_value_is_shown_shortened(self) -> None:
         error = refusal_of(Run, {"id": ID, "trace_id": ID, "metadata": {"k" * 10_000: float("inf")}})
@@ -75,7 +77,7 @@ class TestScalars:
     @pytest.mark.parametrize("value", ["CHAIN", "span", "", 1, None, True])
     def test_a_kind_is_one_of_the_known(self, value: Any) -> None:
         if value is None:
-            assert decode_record(Run, {"id": ID, "trace_id": ID, "kind": None}, "").kind is Kind.CHAIN
+            assert decode_record(Run, {"id": ID, "trace_id": ID, "kind": None}).kind is Kind.CHAIN
         else:
             assert "is none of chain, llm, retriever" in refused_field("kind", value)
 
@@ -84,11 +86,12 @@ class TestScalars:
 
     def test_null_means_not_known(self) -> None:
         nothing = dict.fromkeys(plan.name for plan in plan_of(Document))
-        assert decode_record(Document, {**nothing, "text": "x"}, "") == Document(text="x")
+        assert decode_record(Document, {**nothing, "text": "x"}) == Document(text="x")
 
     @pytest.mark.parametrize("value", ["x", [], 7, None])
     def test_a_record_is_an_object(self, value: Any) -> None:
-        assert refusal_of(Run, value, "runs[0]").field == "runs[0]"
+        assert refusal_of(Run, value).field == ""
+        assert [each.field for each in decode_batch({"version": 1, "runs": [value]}).problems] == ["runs[0]"]
 
 
 class TestMoments:
@@ -102,7 +105,7 @@ class TestMoments:
         ],
     )
     def test_any_offset_is_read_as_utc(self, text: str, moment: datetime) -> None:
-        run = decode_record(Run, {"id": ID, "trace_id": ID, "started_at": text}, "")
+        run = decode_record(Run, {"id": ID, "trace_id": ID, "started_at": text})
         assert run.started_at == moment
         assert run.started_at is not None
         assert run.started_at.tzinfo is UTC
@@ -160,7 +163,7 @@ class TestText:
                 "new\ud800": "x\ud800"
             }"""
         )
-        event = decode_record(Event, document, "")
+        event = decode_record(Event, document)
         assert json.dumps(encode_record(event), ensure_ascii=False).encode()
         assert event == Event(
             name="e\ufffd",
@@ -178,7 +181,7 @@ class TestPayload:
     @given(json_values)
     def test_any_json_is_kept_as_it_is(self, value: Any) -> None:
         document = json.loads(json.dumps({"type": "data", "data": value}))
-        part = decode_record(Part, document, "")
+        part = decode_record(Part, document)
         assert part.data == value
         assert type(part.data) is type(value)
 
@@ -191,7 +194,7 @@ class TestPayload:
 
     def test_it_may_be_nested_to_a_stated_depth(self) -> None:
         deepest = self.nested(MAX_DEPTH)
-        assert decode_record(Part, {"type": "data", "data": deepest}, "").data == deepest
+        assert decode_record(Part, {"type": "data", "data": deepest}).data == deepest
         error = refusal_of(Part, {"type": "data", "data": self.nested(MAX_DEPTH + 1)})
         assert (error.field, error.problem) == ("data", "is nested more than 64 levels deep")
 

@@ -251,8 +251,8 @@ class TestLimits:
     def test_the_name_of_a_project_has_at_most_two_hundred_characters(self) -> None:
         assert decode_run(a_document(project="é" * MAX_PROJECT)).project == "é" * 200
         with pytest.raises(WireError) as refused:
-            decode_run(a_document(project="x" * 300), "runs[3]")
-        assert str(refused.value) == "runs[3].project: has 300 characters; 200 are allowed"
+            decode_run(a_document(project="x" * 300))
+        assert str(refused.value) == "project: has 300 characters; 200 are allowed"
 
     def test_a_program_may_be_configured_with_every_project_that_the_wire_takes(self) -> None:
         assert read_configuration({}, project="x" * MAX_PROJECT).project == "x" * MAX_PROJECT

@@ -52,7 +52,7 @@ def decode_payload(line: bytes, timeline: str | None) -> Run:
     document = msgspec.json.decode(line)
     if timeline is not None:
         document["timeline"] = msgspec.json.decode(timeline)
-    return decode_record(Run, document, "")
+    return decode_record(Run, document)
 
 
 def encode_json(document: Any) -> bytes:

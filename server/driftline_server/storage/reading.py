@@ -64,16 +64,14 @@ def run_summary_of(facts: RunFacts, timeline: str | None) -> RunSummary:
         input_tokens=facts.input_tokens,
         output_tokens=facts.output_tokens,
         cost_micro_usd=facts.cost_micro_usd,
-        timeline=None
-        if timeline is None
-        else decode_record(TokenTimeline, msgspec.json.decode(timeline), ""),
+        timeline=None if timeline is None else decode_record(TokenTimeline, msgspec.json.decode(timeline)),
         sampling_weight=facts.sampling_weight,
     )
 
 
 def score_of(record: bytes) -> Score:
     """The score that a row of ``scores`` holds."""
-    return decode_record(Score, msgspec.json.decode(record), "")
+    return decode_record(Score, msgspec.json.decode(record))
 
 
 def _segment_of(kind: str, status: str, start_ms: float, duration_ms: float) -> Segment:
