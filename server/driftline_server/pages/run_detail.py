@@ -104,7 +104,7 @@ class RunPage:
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        return head_facts(self.run, self.node, self.tree)
+        return head_facts(self.run, self.node, self.tree, self.clock)
 
     @cached_property
     def strip(self) -> Strip | None:
