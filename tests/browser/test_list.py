@@ -217,3 +217,25 @@ def test_the_empty_page_shows_the_first_trace_as_soon_as_it_arrives(browser: Any
     page.locator(".row", has_text="first_trace").wait_for()
     visitor.close()
     assert visitor.noise == []
+
+
+def test_a_server_that_is_away_is_told_and_the_line_goes_when_it_is_back(
+    browser: Any, empty_site: Site
+) -> None:
+    # Requests that fail are written to the console, so this visitor is not held to silence.
+    empty_site.services.runs.add_runs([a_run(started_at=NOW)])
+    visitor = Visitor(browser=browser, site=empty_site)
+    page = visitor.open("/traces")
+    line = page.locator(".connection")
+    assert not line.is_visible()
+    page.route("**/healthz", lambda route: route.abort())
+    line.wait_for()
+    assert page.locator(".rail-foot .dot.bad").count() == 1
+    page.unroute("**/healthz")
+    line.wait_for(state="hidden")
+    assert page.locator(".rail-foot .dot.good").count() == 1
+    page.context.set_offline(True)
+    line.wait_for()
+    page.context.set_offline(False)
+    line.wait_for(state="hidden")
+    visitor.close()
