@@ -248,6 +248,17 @@ def test_what_models_are_called_is_said_once(services: Services, client: FlaskCl
     assert "Model in the response" not in page
 
 
+def test_an_agent_that_holds_messages_shows_them_as_a_conversation(
+    services: Services, client: FlaskClient
+) -> None:
+    asked = {"type": "human", "content": "What is it?"}
+    root = a_run(kind=Kind.AGENT, inputs={"messages": [asked]}, outputs={"messages": [asked]})
+    html = client.get(add(services, root)).text
+    assert re.search(r'id="tab-conversation"[^>]*aria-selected="true"', html)
+    assert "User What is it?" in panel_of(html)
+    assert "No answer was recorded" not in html
+
+
 def test_documents_are_the_first_thing_of_a_retriever(services: Services, client: FlaskClient) -> None:
     root = a_run()
     found = a_child(
