@@ -19,7 +19,7 @@ except ModuleNotFoundError as missing:
     sys.exit(
         f"This example needs {missing.name}: install Driftline with the extra [demo], as README.md shows."
     )
-from showing import choose_model, question_or, traced
+from showing import choose_model, read_command_line, traced
 
 PASSAGES = {
     "facility.md": "The facility matures on 04/03/2031. Interest is EURIBOR plus 2.15 percent a year.",
@@ -57,15 +57,16 @@ def _joined(documents: list[Document]) -> str:
 
 
 def main() -> None:
+    asked = read_command_line(__doc__, "When does the facility mature?")
     gathered = {"passages": PassageRetriever() | _joined, "question": RunnablePassthrough()}
-    chain = gathered | PROMPT | choose_model() | StrOutputParser()
+    chain = gathered | PROMPT | choose_model(live=asked.live) | StrOutputParser()
     with traced() as handler:
         config: RunnableConfig = {
             "callbacks": [handler],
             "run_name": "explain_terms",
             "metadata": {"user_id": "u-42", "session_id": "s-7", "feature": "terms", "prompt_version": "3"},
         }
-        for text in chain.stream(question_or("When does the facility mature?"), config):
+        for text in chain.stream(asked.question, config):
             print(text, end="", flush=True)
 
 

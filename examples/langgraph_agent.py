@@ -18,7 +18,7 @@ except ModuleNotFoundError as missing:
     sys.exit(
         f"This example needs {missing.name}: install Driftline with the extra [demo], as README.md shows."
     )
-from showing import choose_model, question_or, traced
+from showing import choose_model, read_command_line, traced
 
 MATURITIES = {"isar note": date(2031, 3, 4), "elbe loan": date(2028, 6, 30)}
 
@@ -36,21 +36,32 @@ def days_between(first: str, second: str) -> str:
     return f"The {first} and the {second} mature {days} days apart."
 
 
+def calls_for(question: str) -> list[ToolCall]:
+    """The maturity of what the question names first, and the days to what it names next; else of all."""
+    lower = question.lower()
+    named = sorted((name for name in MATURITIES if name in lower), key=lower.find) or list(MATURITIES)
+    first, *others = (name.capitalize() for name in named)
+    calls = [ToolCall(name="maturity", args={"name": first}, id="call-1")]
+    if others:
+        between = {"first": first, "second": others[0]}
+        calls.append(ToolCall(name="days_between", args=between, id="call-2"))
+    return calls
+
+
 def main() -> None:
-    # Without a network the calls are given; Claude finds them out from the tools.
-    asked_for = [
-        ToolCall(name="maturity", args={"name": "Isar note"}, id="call-1"),
-        ToolCall(name="days_between", args={"first": "Isar note", "second": "Elbe loan"}, id="call-2"),
-    ]
-    agent = create_agent(choose_model(calls=asked_for), [maturity, days_between], name="maturity_agent")
-    question = question_or("When does the Isar note mature, and how many days after the Elbe loan?")
+    asked = read_command_line(
+        __doc__, "When does the Isar note mature, and how many days after the Elbe loan?"
+    )
+    # Without a network the calls follow from the names in the question; Claude finds them out from the tools.
+    model = choose_model(live=asked.live, calls=calls_for(asked.question))
+    agent = create_agent(model, [maturity, days_between], name="maturity_agent")
     with traced() as handler:
         config: RunnableConfig = {
             "callbacks": [handler],
             "metadata": {"user_id": "u-42", "session_id": "s-8", "feature": "maturities"},
         }
-        asked: Any = {"messages": [HumanMessage(question)]}
-        stream: Any = agent.stream(asked, config, stream_mode="messages")
+        messages: Any = {"messages": [HumanMessage(asked.question)]}
+        stream: Any = agent.stream(messages, config, stream_mode="messages")
         for chunk, where in stream:
             if where["langgraph_node"] == "model":
                 print(chunk.text, end="", flush=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -13,16 +15,33 @@ from urllib.request import urlopen
 from langchain_core.language_models import BaseChatModel
 from offline_model import OfflineModel
 
-from driftline.configuration import read_configuration
+import driftline
+from driftline.configuration import Configuration, read_configuration
 from driftline.integrations.langchain import DriftlineCallbackHandler
 
-LIVE = "--live"
 CLAUDE = "claude-haiku-5-5"
 
 
-def choose_model(**offline: Any) -> BaseChatModel:
-    """Claude, with ``--live`` and a key; otherwise a model that needs neither key nor network."""
-    if LIVE not in sys.argv:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for."""
+
+    question: str
+    live: bool
+
+
+def read_command_line(about: str, default: str) -> Asked:
+    """The question, else ``default``, and whether Claude is to answer it."""
+    parser = ArgumentParser(description=about, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("question", nargs="*", help=f"what to ask; else: {default}")
+    parser.add_argument("--live", action="store_true", help="let Claude answer; needs ANTHROPIC_API_KEY")
+    read = parser.parse_args()
+    return Asked(" ".join(read.question) or default, read.live)
+
+
+def choose_model(*, live: bool, **offline: Any) -> BaseChatModel:
+    """Claude, where it is asked for and has a key; otherwise a model that needs neither key nor network."""
+    if not live:
         return OfflineModel(**offline)
     if not os.environ.get("ANTHROPIC_API_KEY"):
         sys.exit("--live needs a key: set ANTHROPIC_API_KEY.")
@@ -35,24 +54,31 @@ def choose_model(**offline: Any) -> BaseChatModel:
     return ChatAnthropic(model_name=CLAUDE)  # type: ignore[call-arg]
 
 
-def question_or(default: str) -> str:
-    """What the command line asks."""
-    return next((word for word in sys.argv[1:] if word != LIVE), default)
-
-
 @contextmanager
 def traced() -> Iterator[DriftlineCallbackHandler]:
-    """A handler, where a server runs; at the end a line that says where to look, or how to start one."""
-    url = read_configuration().url
+    """A handler, where a server runs; at the end a line that says where to look, or why there is nothing."""
+    configuration = read_configuration()
     handler = DriftlineCallbackHandler()
-    handler.enabled = _answers(url)
+    if configuration.enabled and not configuration.file:
+        handler.enabled = _answers(configuration.url)
     yield handler
+    handler.flush(timeout_s=10)
+    print(f"\n{_outcome(handler, configuration)}")
+
+
+def _outcome(handler: DriftlineCallbackHandler, configuration: Configuration) -> str:
+    report = driftline.delivery_report()
+    if not configuration.enabled:
+        return "Nothing was recorded: DRIFTLINE_ENABLED or another setting turns tracing off."
     if not handler.enabled:
-        print(f"\nNo server at {url}. Start one with: driftline serve")
-    elif handler.flush(timeout_s=10):
-        print(f"\nLook at the trace: {url}/traces/{handler.last_trace_id}")
-    else:
-        print("\nThe trace could not be delivered; the lines above say why.")
+        return f"No server at {configuration.url}. Start one with: driftline serve"
+    if report.delivered and not (report.spooled or report.queued or report.dropped):
+        if configuration.file:
+            return f"The trace is in {configuration.file}"
+        return f"Look at the trace: {configuration.url}/traces/{handler.last_trace_id}"
+    if report.dropped.keys() == {"withheld"} and not (report.delivered or report.spooled or report.queued):
+        return "Nothing was recorded: the sample of DRIFTLINE_SAMPLE_RATE leaves this trace out."
+    return "The trace was not delivered as a whole; the lines above say why."
 
 
 def _answers(url: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("contracts")
-pytest_plugins = ["fixtures.postgres", "fixtures.stores"]
+pytest_plugins = ["fixtures.closing", "fixtures.postgres", "fixtures.stores"]
 
 # A slow or busy machine is no fault of the code, and a failure must come back when the test is run again.
 settings.register_profile(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, fields, replace
 from functools import wraps
+from math import isfinite
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -74,17 +75,25 @@ def text_of(value: object) -> str | None:
         return str.__str__(value) or None
     if isinstance(value, int) and not isinstance(value, bool):
         return int.__repr__(value)
-    if type(value).__name__ == "UUID":
+    if isinstance(value, float):
+        # What a table of data leaves empty often arrives as "not a number".
+        return float.__repr__(value) if isfinite(value) else None
+    if type(value).__name__ in ("UUID", "Decimal"):
         return str(value)
     return None
+
+
+def is_no_text(value: object) -> bool:
+    """Whether a value says something that no text holds: it belongs into the metadata, under its own name."""
+    return value is not None and not isinstance(value, str) and text_of(value) is None
 
 
 class context:
     """Say who and what the runs inside belong to; as a ``with`` block or as a decorator.
 
     Blocks nest: an inner one adds to the outer and wins where both speak. Whatever runs inside inherits it,
-    in threads and tasks as far as ``contextvars`` reach. A decorated function may be sync, async or a
-    generator.
+    in threads and tasks as far as ``contextvars`` reach. A number becomes its text; what cannot be a text
+    stands in the metadata under its own name. A decorated function may be sync, async or a generator.
     """
 
     def __init__(
@@ -92,29 +101,31 @@ class context:
         *,
         user_id: object = None,
         session_id: object = None,
-        feature: str | None = None,
-        endpoint_class: str | None = None,
-        release: str | None = None,
-        environment: str | None = None,
-        prompt_name: str | None = None,
+        feature: object = None,
+        endpoint_class: object = None,
+        release: object = None,
+        environment: object = None,
+        prompt_name: object = None,
         prompt_version: object = None,
         index_version: object = None,
         tags: list[str] | tuple[str, ...] = (),
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        self._scope = Scope(
-            user_id=text_of(user_id),
-            session_id=text_of(session_id),
-            feature=text_of(feature),
-            endpoint_class=text_of(endpoint_class),
-            release=text_of(release),
-            environment=text_of(environment),
-            prompt_name=text_of(prompt_name),
-            prompt_version=text_of(prompt_version),
-            index_version=text_of(index_version),
-            tags=tuple(tags),
-            metadata=_copied(metadata) if metadata else {},
-        )
+        said = {
+            "user_id": user_id,
+            "session_id": session_id,
+            "feature": feature,
+            "endpoint_class": endpoint_class,
+            "release": release,
+            "environment": environment,
+            "prompt_name": prompt_name,
+            "prompt_version": prompt_version,
+            "index_version": index_version,
+        }
+        texts = {name: text_of(value) for name, value in said.items()}
+        more = {name: value for name, value in said.items() if is_no_text(value)}
+        more.update(metadata or {})
+        self._scope = Scope(**texts, tags=tuple(tags), metadata=_copied(more) if more else {})
         self._tokens: list[Token[Scope]] = []
 
     def __enter__(self) -> Scope:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import errno
 import socket
+from urllib.parse import urlsplit
 
 from driftline.errors import ConfigurationError
 
 _BACKLOG = 1024
+_EVERY = {"": socket.AF_INET, "0.0.0.0": socket.AF_INET, "::": socket.AF_INET6}
+"""Hosts that stand for every address of this machine, and the family that others are told."""
+_ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""Addresses that documentation has to itself; they lie beyond the way out of this machine."""
 _TRIES = 20
 """For a free port, which has to be free for both kinds of loopback at once."""
 
@@ -32,10 +37,35 @@ def shown_url(host: str, sockets: list[socket.socket]) -> str:
     """The URL under which this machine reaches the sockets."""
     port = sockets[0].getsockname()[1]
     bare = host.strip("[]")
-    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bare, bare)
-    if ":" in name and not name.startswith("["):
-        name = f"[{name}]"
-    return f"http://{name}:{port}"
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(bare, bare)
+    return f"http://{_bracketed(name)}:{port}"
+
+
+def url_for_others(host: str, url: str) -> str | None:
+    """Where other machines reach a server that listens on every address of this one, else ``None``.
+
+    ``url`` is the one that this machine reaches it under.
+    """
+    family = _EVERY.get(host.strip("[]"))
+    if family is None:
+        return None
+    name = _address_towards_others(family) or socket.gethostname()
+    return f"http://{_bracketed(name)}:{urlsplit(url).port}"
+
+
+def _address_towards_others(family: socket.AddressFamily) -> str | None:
+    """The address that this machine has on its way out; ``None`` where there is no way out."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            # Of a datagram socket this only asks for the route; nothing is sent.
+            probe.connect((_ELSEWHERE[family], 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def _bracketed(name: str) -> str:
+    return f"[{name}]" if ":" in name else name
 
 
 def _resolve(host: str) -> list[tuple[socket.AddressFamily, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from driftline.errors import ConfigurationError
 from driftline_server.operations.pricing import PriceBook
 from driftline_server.operations.services import Services
 from driftline_server.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -38,6 +41,9 @@ def open_services(
         pool_size=settings.threads,
         read_only=read_only,
     )
+    if upgraded := stores.migrated.told():
+        # As a warning, which a command that sets up no log prints on standard error too.
+        logger.warning("%s", upgraded)
     return Services(
         settings=settings,
         runs=stores.runs,

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from fixtures.closing import say_at_the_end
 from flask import Flask
 from waitress.server import create_server
 
@@ -28,10 +29,9 @@ NOW = datetime(2026, 11, 24, 10, 52, 10, tzinfo=UTC)
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
 HEIGHTS = {1920: 1080, 1440: 900, 1024: 768, 390: 844, 360: 740}
 PATIENCE_MS = 10_000
-_left_out: list[str] = []
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Everything here drives a browser; where there is none, the closing lines of the run say so."""
     mine = [item for item in items if Path(__file__).parent in item.path.parents]
     missing = _what_is_missing()
@@ -40,13 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if missing:
             item.add_marker(pytest.mark.skip(reason=missing))
     if missing and mine:
-        _left_out.append(f"{len(mine)} browser tests did not run: {missing}")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in _left_out:
-        terminalreporter.section("Browser tests did not run", red=True)
-        terminalreporter.write_line(line)
+        line = f"{len(mine)} browser tests did not run: {missing}"
+        say_at_the_end(config, line, under="Browser tests did not run")
 
 
 def _what_is_missing() -> str:

@@ -145,6 +145,48 @@ def test_an_answer_shows_at_least_sixty_characters(visitor: Visitor) -> None:
     assert width > 0
 
 
+def test_the_ring_is_about_the_chosen_row(visitor: Visitor) -> None:
+    page = visitor.open("/traces")
+    page.keyboard.press("j")
+    rings = page.evaluate("""() => [document.activeElement, document.activeElement.closest(".row")]
+        .map(element => getComputedStyle(element).outlineStyle)""")
+    assert rings == ["none", "solid"]
+
+
+def test_on_paper_the_list_has_a_title_its_filters_and_whole_lines(visitor: Visitor) -> None:
+    page = visitor.open("/traces?feature=rag_qa", width=720)
+    page.emulate_media(media="print")
+    assert (
+        page.locator(".paper-title").inner_text().startswith("All projects, Traces, last 24 h up to 24 Nov")
+    )
+    assert page.locator(".chips a").first.is_visible()
+    cut = page.locator(".qn, .reply").evaluate_all(
+        "lines => lines.filter(line => line.scrollWidth > line.clientWidth).map(line => line.textContent)"
+    )
+    assert cut == []
+    page.emulate_media(media="screen")
+    assert not page.locator(".paper-title").is_visible()
+
+
+def test_a_mistyped_field_is_marked_and_can_be_mended_in_place(browser: Any, site: Site) -> None:
+    # The answer has the status 400, which the browser writes to its console.
+    visitor = Visitor(browser=browser, site=site)
+    page = visitor.open("/traces?min_duration=fast")
+    rows = page.locator(".row").count()
+    assert rows == 50
+    field = page.locator("input[name=min_duration]")
+    assert field.is_visible()
+    described = field.get_attribute("aria-describedby")
+    assert "is not a time" in page.locator(f"#{described}").inner_text()
+    assert page.get_by_role("button", name="Search").is_visible()
+    field.fill("1s")
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_url("**min_duration=1s**")
+    assert page.locator(".mistakes").count() == 0
+    assert page.locator(".chips a").first.inner_text().startswith("took ≥ 1")
+    visitor.close()
+
+
 def test_without_scripts_the_list_filters_pages_and_opens(visitor: Visitor) -> None:
     page = visitor.open("/traces", java_script_enabled=False)
     assert page.locator(".needs-script:visible").count() == 0
@@ -175,3 +217,25 @@ def test_the_empty_page_shows_the_first_trace_as_soon_as_it_arrives(browser: Any
     page.locator(".row", has_text="first_trace").wait_for()
     visitor.close()
     assert visitor.noise == []
+
+
+def test_a_server_that_is_away_is_told_and_the_line_goes_when_it_is_back(
+    browser: Any, empty_site: Site
+) -> None:
+    # Requests that fail are written to the console, so this visitor is not held to silence.
+    empty_site.services.runs.add_runs([a_run(started_at=NOW)])
+    visitor = Visitor(browser=browser, site=empty_site)
+    page = visitor.open("/traces")
+    line = page.locator(".connection")
+    assert not line.is_visible()
+    page.route("**/healthz", lambda route: route.abort())
+    line.wait_for()
+    assert page.locator(".rail-foot .dot.bad").count() == 1
+    page.unroute("**/healthz")
+    line.wait_for(state="hidden")
+    assert page.locator(".rail-foot .dot.good").count() == 1
+    page.context.set_offline(True)
+    line.wait_for()
+    page.context.set_offline(False)
+    line.wait_for(state="hidden")
+    visitor.close()

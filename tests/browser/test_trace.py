@@ -244,6 +244,19 @@ def test_read_or_source_is_remembered(visitor: Visitor, scenes: Scenes) -> None:
     assert page.locator(".msg.answer .as-source").is_visible()
 
 
+def test_what_was_unfolded_can_be_folded_at_its_end(visitor: Visitor, scenes: Scenes) -> None:
+    page = visitor.open(f"/traces/{scenes.key_terms}")
+    fold = page.locator(".msg.system .fold")
+    fold.locator(".more", has_text="Show all").click()
+    assert fold.get_attribute("open") is not None
+    button = fold.get_by_role("button", name="Fold")
+    text, end = fold.locator(".said:visible").last.bounding_box(), button.bounding_box()
+    assert end["y"] >= text["y"] + text["height"] - 1
+    button.click()
+    assert fold.get_attribute("open") is None
+    assert fold.locator("summary").evaluate("summary => summary === document.activeElement")
+
+
 def test_copying_gives_the_original_text(visitor: Visitor, scenes: Scenes) -> None:
     page = visitor.open(f"/traces/{scenes.hostile}", permissions=["clipboard-read", "clipboard-write"])
     page.locator(".msg.user").first.hover()
@@ -259,6 +272,23 @@ def test_a_run_opens_on_a_telephone_below_the_tree(visitor: Visitor, scenes: Sce
     page.locator(".run", has_text="guard_output").tap()
     panel(page, "guard_output")
     until(page, "document.getElementById('detail').getBoundingClientRect().top < innerHeight / 2")
+
+
+def test_on_a_telephone_the_rows_can_be_narrowed_and_the_chosen_tab_is_in_view(
+    visitor: Visitor, scenes: Scenes
+) -> None:
+    page = visitor.open(f"/traces/{scenes.key_terms}?tab=metadata", width=390, has_touch=True, is_mobile=True)
+    page.locator(".fall-tools button", has_text="Problems").tap()
+    assert page.locator(".run:visible").count() == 2
+    tabs, tab = (
+        page.locator(".tablist").bounding_box(),
+        page.locator("[aria-selected=true][role=tab]").bounding_box(),
+    )
+    assert tab["x"] + tab["width"] <= tabs["x"] + tabs["width"]
+    icons = page.locator("#detail .plain:visible").evaluate_all(
+        "all => all.map(each => Math.round(each.getBoundingClientRect().right))"
+    )
+    assert len(set(icons)) == 1
 
 
 def test_a_server_that_went_away_is_said_and_the_run_can_be_asked_for_again(

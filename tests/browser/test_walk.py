@@ -109,7 +109,7 @@ def test_tab_reaches_the_controls_and_shows_where_it_is(visitor: Visitor) -> Non
         seen.add(
             page.evaluate("""() => {
                 const at = document.activeElement;
-                const drawn = at.closest(".filter") ?? at;
+                const drawn = at.closest(".filter, .row") ?? at;
                 const style = getComputedStyle(drawn);
                 const ring = style.outlineStyle !== "none" || style.boxShadow !== "none";
                 return `${at.tagName} ${at.className} ${at.name ?? ""} ${ring ? "ring" : "NO RING"}`;

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextvars import copy_context
+from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 
 import pytest
@@ -68,6 +69,33 @@ def test_members_of_enumerations_give_their_values() -> None:
 
     with driftline.context(user_id=Number.SEVEN, session_id=Old.A, feature=New.B) as scope:
         assert (scope.user_id, scope.session_id, scope.feature) == ("7", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(2.1, "2.1"), (7.0, "7.0"), (0.0, "0.0"), (-1, "-1"), (Decimal("1.50"), "1.50")]
+)
+def test_numbers_become_their_text(number: object, text: str) -> None:
+    with driftline.context(user_id=number, release=number, prompt_name="p", prompt_version=number) as scope:
+        assert (scope.user_id, scope.release, scope.metadata) == (text, text, {})
+        assert scope.prompt == Prompt(name="p", version=text)
+
+
+def test_what_cannot_be_a_text_stands_in_the_metadata() -> None:
+    with driftline.context(
+        release=True, user_id=["u-1"], feature=float("nan"), environment="", metadata={"x": 1}
+    ) as scope:
+        assert (scope.release, scope.user_id, scope.feature, scope.environment) == (None,) * 4
+        assert scope.metadata == {
+            "release": True,
+            "user_id": ["u-1"],
+            "feature": {"$type": "float", "value": "nan"},
+            "x": 1,
+        }
+
+
+def test_metadata_wins_over_a_field_of_its_name_that_is_no_text() -> None:
+    with driftline.context(release=False, metadata={"release": "none"}) as scope:
+        assert scope.metadata == {"release": "none"}
 
 
 def test_a_misspelt_field_is_refused() -> None:

@@ -108,6 +108,21 @@ class CatalogContract:
             catalog.put_user(replace(ANNA, name=name))
         assert [user.name for user in catalog.get_users()] == ["Bo", "anna", "zoe"]
 
+    def test_a_user_is_removed_once(self, catalog: Catalog) -> None:
+        catalog.put_user(ANNA)
+        catalog.put_user(replace(ANNA, name="zoe"))
+        assert catalog.remove_user("anna")
+        assert not catalog.remove_user("anna")
+        assert [user.name for user in catalog.get_users()] == ["zoe"]
+
+    def test_a_price_is_removed_once_and_its_neighbours_stay(self, catalog: Catalog) -> None:
+        prices = [a_price(project=""), a_price(), a_price(valid_from=BEGIN + timedelta(days=1))]
+        for price in prices:
+            catalog.put_price_override(price)
+        assert catalog.remove_price_override(prices[1])
+        assert not catalog.remove_price_override(prices[1])
+        assert catalog.get_price_overrides() == (prices[0], prices[2])
+
     def test_prices_hold_for_a_project_a_model_and_a_moment(self, catalog: Catalog) -> None:
         prices = [
             a_price(project=""),

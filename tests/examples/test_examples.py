@@ -17,8 +17,10 @@ from urllib.request import urlopen
 import pytest
 from stand_ins.provider import Answer, Provider, ToolUse
 
+from driftline_server.operations import access
 from driftline_server.serving import running
 from driftline_server.settings import Settings
+from driftline_server.wiring import opened_services
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PROGRAMS = sorted(path.name for path in EXAMPLES.glob("*.py") if "__main__" in path.read_text())
@@ -78,6 +80,12 @@ def trace_at(outcome: Outcome, url: str) -> list[dict[str, Any]]:
     return runs
 
 
+def traces_on(url: str) -> int:
+    """How many traces a server holds."""
+    with urlopen(f"{url}/api/v1/traces") as answer:
+        return len(json.load(answer)["traces"])
+
+
 def test_there_are_examples() -> None:
     assert PROGRAMS == ["langchain_rag.py", "langgraph_agent.py"]
 
@@ -121,6 +129,78 @@ def test_the_agent_calls_two_tools_and_answers_from_them(url: str) -> None:
     runs = trace_at(outcome, url)
     assert (runs[0]["name"], runs[0]["kind"]) == ("maturity_agent", "agent")
     assert sorted(run["name"] for run in runs if run["kind"] == "tool") == ["days_between", "maturity"]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("When does the Elbe loan mature?", "The Elbe loan matures on 30 June 2028."),
+        ("Is the ISAR NOTE due?", "The Isar note matures on 04 March 2031."),
+        ("What is there?", "The Isar note matures on 04 March 2031. The Isar note and the Elbe loan mature"),
+    ],
+)
+def test_the_agent_answers_about_what_the_question_names(question: str, answer: str, unused_url: str) -> None:
+    outcome = run_example("langgraph_agent.py", question, DRIFTLINE_URL=unused_url)
+    assert outcome.said.splitlines()[0].startswith(answer), outcome
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_help_is_no_question(name: str, url: str) -> None:
+    outcome = run_example(name, "--help", DRIFTLINE_URL=url)
+    assert outcome.code == 0
+    assert outcome.said.startswith(f"usage: {name}")
+    assert f"python examples/{name}" in outcome.said
+    assert traces_on(url) == 0
+    assert run_example(name, "--lvie", DRIFTLINE_URL=url).code == 2
+
+
+def test_words_without_quotes_are_one_question(unused_url: str) -> None:
+    words = ["Which", "law", "governs", "the", "guarantee?"]
+    outcome = run_example("langchain_rag.py", *words, DRIFTLINE_URL=unused_url)
+    assert outcome.said.splitlines()[0] == "The guarantee is governed by German law."
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (
+            {"DRIFTLINE_ENABLED": "0"},
+            "Nothing was recorded: DRIFTLINE_ENABLED or another setting turns tracing off.",
+        ),
+        (
+            {"DRIFTLINE_SAMPLE_RATE": "0"},
+            "Nothing was recorded: the sample of DRIFTLINE_SAMPLE_RATE leaves this trace out.",
+        ),
+    ],
+)
+def test_where_nothing_is_recorded_no_trace_is_pointed_at(
+    setting: dict[str, str], said: str, url: str
+) -> None:
+    outcome = run_example("langchain_rag.py", DRIFTLINE_URL=url, **setting)
+    assert outcome.code == 0, outcome
+    assert outcome.said.splitlines()[1:] == [said]
+    assert traces_on(url) == 0
+
+
+def test_a_trace_in_a_file_is_said_to_be_there(unused_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "runs.jsonl"
+    outcome = run_example("langchain_rag.py", DRIFTLINE_URL=unused_url, DRIFTLINE_FILE=str(file))
+    assert outcome.said.splitlines()[1:] == [f"The trace is in {file}"]
+    assert len(file.read_text().splitlines()) > 3
+
+
+def test_a_trace_that_the_server_refuses_is_not_pointed_at(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", port=0, worker=False, host="0.0.0.0")
+    with opened_services(settings) as services:
+        access.add_api_key(services, "ci")
+        access.put_user(services, "ada", "correct horse battery")
+    with running(settings) as server:
+        outcome = run_example("langchain_rag.py", DRIFTLINE_URL=server.url)
+    assert outcome.code == 0, outcome
+    assert outcome.said.splitlines()[1:] == [
+        "The trace was not delivered as a whole; the lines above say why."
+    ]
+    assert "API key" in outcome.complained
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

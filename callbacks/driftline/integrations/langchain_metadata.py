@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from driftline.context import NOTHING_SAID, Scope, text_of
+from driftline.context import NOTHING_SAID, Scope, is_no_text, text_of
 from driftline.records import Json
 from driftline.snapshot import Copier
 
@@ -42,9 +42,13 @@ def scope_of(metadata: Mapping[str, Any]) -> Scope:
 
 
 def copy_metadata(metadata: Mapping[str, Any], copier: Copier) -> dict[str, Json]:
-    """Copy the rest: LangGraph goes on writing into the dictionary that it passes."""
-    copied = copier.copy({key: value for key, value in metadata.items() if key not in _TOLD_ELSEWHERE})
+    """Copy the rest, with what no field can hold: LangGraph goes on writing into the dictionary it passes."""
+    copied = copier.copy({key: value for key, value in metadata.items() if _is_told_only_here(key, value)})
     return copied if isinstance(copied, dict) else {}
+
+
+def _is_told_only_here(key: str, value: object) -> bool:
+    return key not in _TOLD_ELSEWHERE or (key in _SAID and is_no_text(value))
 
 
 def tags_of(tags: Any) -> tuple[str, ...]:

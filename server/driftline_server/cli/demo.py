@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from driftline_server.cli.options import FilePath
 from driftline_server.cli.options import port as port_option
 
 
@@ -13,7 +14,7 @@ from driftline_server.cli.options import port as port_option
 @click.option(
     "--port", callback=port_option, metavar="PORT", envvar="DRIFTLINE_PORT", help="The port. [8321]"
 )
-@click.option("--data", type=click.Path(path_type=Path), help="Keep the traces in this folder.")
+@click.option("--data", type=FilePath(), help="Keep the traces in this folder.")
 @click.option("--keep", is_flag=True, help="Do not delete the traces at the end.")
 @click.option("--live", is_flag=True, help="Use Claude; needs ANTHROPIC_API_KEY, and costs money.")
 @click.option("--traces", type=click.IntRange(1), help="Make at least so many traces. [62, live 12]")

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from driftline_server.demo.filling import Filled
 
 _APPLICATION = "driftline_server.demo.filling"
+_NEEDED = {"langchain_core": "langchain-core", "langchain": "langchain", "langgraph": "langgraph"}
+"""What the application imports, and the packages that bring it."""
 _LIVE_TRACES = 12
 _STOP_WITHIN_S = 15.0
 _URL = re.compile(r"http://\S+")
@@ -70,6 +72,7 @@ def demonstrate(wanted: Demonstration) -> None:
             _set_prices(settings)
             server = stack.enter_context(_serving(settings))
             click.echo(f"Driftline is at {server.url}")
+            click.echo(_future_of_the_traces(wanted))
             if wanted.opening:
                 webbrowser.open(server.url)
             _tell(_fill(wanted, server))
@@ -111,9 +114,12 @@ class ServerProcess:
 
 def _check_extras(wanted: Demonstration) -> None:
     """Tell at once what is missing, before anything is started."""
-    if not all(find_spec(name) for name in ("langchain", "langchain_core", "langgraph")):
+    missing = [name for module, name in _NEEDED.items() if not find_spec(module)]
+    if missing:
+        is_or_are = "is" if len(missing) == 1 else "are"
         raise ConfigurationError(
-            "the demo needs LangChain: install Driftline with the extra [demo], as README.md shows"
+            f"the demo needs {' and '.join(missing)}, which {is_or_are} not installed: "
+            "install Driftline with the extra [demo], as README.md shows"
         )
     if wanted.live:
         from driftline_server.demo.models import claude_models
@@ -155,6 +161,14 @@ def _tell(filled: Filled) -> None:
         f"{filled.traces} traces ({outcomes}): "
         f"{delivery.recorded:,} runs recorded, {delivery.delivered:,} delivered, {filled.lost:,} lost"
     )
+
+
+def _future_of_the_traces(wanted: Demonstration) -> str:
+    if wanted.data is not None:
+        return f"Its traces stay in {wanted.data}"
+    if wanted.keep:
+        return "Its traces are kept when it ends"
+    return "Its traces are deleted when it ends; --keep, or --data FOLDER, keeps them"
 
 
 def _set_prices(settings: Settings) -> None:

@@ -15,7 +15,6 @@ import click
 
 from driftline.configuration import DEFAULT_URL
 from driftline.errors import DriftlineError
-from driftline_server.cli.console import note
 from driftline_server.settings import load_settings
 
 _TIMEOUT_S = 30.0
@@ -193,7 +192,7 @@ def opened_traces(
     with ExitStack() as stack:
         # Whoever can read the folder needs no login to it.
         settings = load_settings({"data": data, "host": "127.0.0.1"})
-        app = create_app(stack.enter_context(opened_services(settings, read_only=read_only, tell=note)))
+        app = create_app(stack.enter_context(opened_services(settings, read_only=read_only)))
         yield Traces(FolderDoor(app.test_client()))
 
 

@@ -33,11 +33,12 @@ def trace_tokens(trace: dict[str, Any]) -> str:
 
 
 def trace_cost(trace: dict[str, Any]) -> str:
-    """What it cost; ``≥`` where the price of a model run is not known."""
+    """What it cost; ``≥`` where the price or the usage of a model run is not known."""
     cost = trace["cost"]
+    is_part = cost["unknown"] or trace["tokens"]["usage_missing"]
     missing = "unknown" if cost["unknown"] else _running_or(trace, _none_or(trace, "unknown"))
     shown = money(cost["total_micro_usd"], missing=missing)
-    return said(at_least(shown) if cost["total_micro_usd"] is not None and cost["unknown"] else shown)
+    return said(at_least(shown) if cost["total_micro_usd"] is not None and is_part else shown)
 
 
 def run_figures(run: dict[str, Any]) -> tuple[str, str, str, str]:

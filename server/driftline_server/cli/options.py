@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,18 @@ from driftline_server.settings import Settings, load_settings
 
 _LAST_PORT = 65535
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class FilePath(click.Path):
+    """A path; an empty one, as of a variable that is not set, would be the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and not value.strip():
+            self.fail("the path is empty: name one, or leave the option out", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def port(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -29,12 +42,31 @@ def port(ctx: click.Context, param: click.Parameter, value: str | None) -> int |
 def store_options(command: Command) -> Command:
     """Where the data lie: a folder, a database, a file of settings."""
     for option in (
-        click.option("--config", type=click.Path(path_type=Path), help="A TOML file with settings."),
+        click.option("--config", type=FilePath(), help="A TOML file with settings."),
         click.option("--database-url", metavar="URL", help="sqlite:///file or postgresql://user@host/name."),
-        click.option("--data", type=click.Path(path_type=Path), help="The data folder."),
+        click.option("--data", type=FilePath(), help="The data folder."),
     ):
         command = option(command)
     return command
+
+
+def yes_option(command: Command) -> Command:
+    """Answers the question of a command that takes something away."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+
+
+def ask_before(question: str, *, yes: bool) -> None:
+    """Go on only if a person, or ``--yes``, agrees.
+
+    Raises:
+        click.UsageError: nobody can be asked.
+        click.Abort: the person does not agree.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask in: agree with --yes")
+    click.confirm(question, abort=True, err=True)
 
 
 @contextmanager

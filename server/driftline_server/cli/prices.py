@@ -1,4 +1,4 @@
-"""Sets and lists what a model costs, where the catalogue does not know or knows otherwise."""
+"""Sets, lists and removes what a model costs, where the catalogue does not know or knows otherwise."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import click
 from rich.table import Table
 
+from driftline.errors import DriftlineError
 from driftline_server.cli.console import console, plain
-from driftline_server.cli.options import opened, store_options
+from driftline_server.cli.options import ask_before, opened, store_options, yes_option
 from driftline_server.cli.root import CONTEXT
 from driftline_server.storage.queries import PriceOverride
 
@@ -28,16 +29,25 @@ def _micro_usd(ctx: click.Context, param: click.Parameter, value: str | None) ->
     return int(micro)
 
 
+def _model(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The name of a model, or its beginning with a ``*`` at the end."""
+    if not value.strip() or "*" in value[:-1]:
+        raise click.BadParameter(
+            f"{value!r} is no name of a model, nor a beginning such as 'my-model-*': a * stands at the end"
+        )
+    return value
+
+
 @click.group("prices", context_settings=CONTEXT)
 def command() -> None:
-    """Set and list what a model costs, in USD per million tokens.
+    """Set, list and remove what a model costs, in USD per million tokens.
 
     Where nothing is set, prices come from the catalogue of genai-prices.
     """
 
 
 @command.command("set")
-@click.argument("model")
+@click.argument("model", callback=_model)
 @click.option(
     "--input",
     "input_price",
@@ -123,6 +133,40 @@ def list_prices(**given: Any) -> None:
     out = console()
     out.print(table)
     out.print("USD per million tokens", style="dim")
+
+
+@command.command("remove")
+@click.argument("model")
+@click.option("--project", default="", help="The price of this project; else the one for every project.")
+@click.option("--from", "valid_from", type=click.DateTime(), help="Only the one valid from then, UTC. [all]")
+@yes_option
+@store_options
+def remove_price(model: str, project: str, valid_from: datetime | None, yes: bool, **given: Any) -> None:
+    """Remove the prices that were set for MODEL, as `driftline prices list` writes it.
+
+    The catalogue holds again for runs to come; runs that are stored already keep their cost.
+    """
+    from driftline_server.pages.formatting import plural
+
+    with opened(**given) as services:
+        found = [
+            price
+            for price in services.catalog.get_price_overrides()
+            if (price.model, price.project) == (model, project)
+            and (valid_from is None or _to_the_minute(price.valid_from) == _to_the_minute(valid_from))
+        ]
+        if not found:
+            where = f" in {project}" if project else " for every project"
+            raise DriftlineError(f"no such price of {model} is set{where}: see driftline prices list")
+        ask_before(f"Remove {plural(len(found), 'price')} of {model}?", yes=yes)
+        for price in found:
+            services.catalog.remove_price_override(price)
+    click.echo(f"removed {plural(len(found), 'price')} of {model}")
+
+
+def _to_the_minute(moment: datetime) -> datetime:
+    """As the list shows it."""
+    return moment.replace(second=0, microsecond=0, tzinfo=UTC)
 
 
 def _usd(micro: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from importlib import import_module
 from typing import Any
 
@@ -17,9 +18,9 @@ _COMMANDS = {
     "open": "Open the pages in a browser.",
     "traces": "List, show, export and import traces.",
     "settings": "List every setting with its value and origin.",
-    "users": "Add, list and change the people who may log in.",
+    "users": "Add, list, change and remove the people who may log in.",
     "keys": "Make, list and revoke the API keys of programs.",
-    "prices": "Set and list what a model costs.",
+    "prices": "Set, list and remove what a model costs.",
     "worker": "Do the jobs in a process of their own.",
     **COMMANDS,
 }
@@ -43,6 +44,17 @@ class LazyGroup(click.Group):
         module = import_module(f"driftline_server.cli.{_MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # Click would look for a likeness among commands that are loaded, and here none is.
+        name = args[0]
+        if not name.startswith("-") and name not in _COMMANDS and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name, _COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

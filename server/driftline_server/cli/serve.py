@@ -41,6 +41,7 @@ def command(
     Every option is also a setting: an environment variable such as DRIFTLINE_PORT, or a line of the TOML
     file. `driftline settings` lists them all.
     """
+    from driftline_server.listening import url_for_others
     from driftline_server.serving import serve
 
     settings = settings_of(
@@ -55,6 +56,8 @@ def command(
 
     def announce(url: str) -> None:
         click.echo(f"Driftline is at {url} (Ctrl-C ends it)")
+        if others := url_for_others(settings.host, url):
+            click.echo(f"It listens on every address of this machine; others reach it at {others}")
         if opening:
             webbrowser.open(url)
         if stop_with_stdin:

@@ -14,6 +14,7 @@ import click
 from driftline.records import Status
 from driftline_server.cli.console import bounded_width, console, note, print_table
 from driftline_server.cli.doors import UrlOption, opened_traces
+from driftline_server.cli.options import FilePath
 from driftline_server.cli.root import CONTEXT
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -49,7 +50,7 @@ def door_options(command: Command) -> Command:
     for option in (
         click.option(
             "--data",
-            type=click.Path(path_type=Path),
+            type=FilePath(),
             help="Work on this data folder directly; no server is needed.",
         ),
         click.option("--api-key", envvar="DRIFTLINE_API_KEY", help="DRIFTLINE_API_KEY."),
@@ -153,7 +154,7 @@ def show(trace_id: str, as_json: bool, url: str, api_key: str | None, data: Path
 @click.argument("trace_ids", nargs=-1)
 @filter_options
 @click.option("--limit", type=click.IntRange(1), help="At most so many traces. [all]")
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="A file; else standard output.")
+@click.option("--output", "-o", type=FilePath(), help="A file; else standard output.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @door_options
 def export(

@@ -1,4 +1,4 @@
-"""Adds, lists and changes the people who may log in."""
+"""Adds, lists, changes and removes the people who may log in."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from rich.table import Table
 
 from driftline.errors import DriftlineError
 from driftline_server.cli.console import console, plain
-from driftline_server.cli.options import opened, store_options
+from driftline_server.cli.options import ask_before, opened, store_options, yes_option
 from driftline_server.cli.root import CONTEXT
 from driftline_server.cli.running import WRONG_USAGE
 from driftline_server.operations import access
-from driftline_server.storage.queries import Role
+from driftline_server.operations.services import Services
+from driftline_server.storage.queries import Role, User
 
 
 class NoPassword(click.ClickException):
@@ -32,7 +33,7 @@ password_option = click.option(
 
 @click.group("users", context_settings=CONTEXT)
 def command() -> None:
-    """Add, list and change the people who may log in."""
+    """Add, list, change and remove the people who may log in."""
 
 
 @command.command("add")
@@ -58,9 +59,7 @@ def add(name: str, role: str, password: str | None, **given: Any) -> None:
 def passwd(name: str, password: str | None, **given: Any) -> None:
     """Give a person another password."""
     with opened(**given) as services:
-        user = access.get_user(services, name.strip())
-        if user is None:
-            raise DriftlineError(f"there is no user {name}: add one with users add {name}")
+        user = _require(services, name)
         access.put_user(services, user.name, password or _ask_password(), role=user.role)
     click.echo(f"{name} has a new password")
 
@@ -81,6 +80,26 @@ def list_users(**given: Any) -> None:
         since = user.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
         table.add_row(plain(user.name), plain(user.role), plain(since))
     console().print(table)
+
+
+@command.command("remove")
+@click.argument("name")
+@yes_option
+@store_options
+def remove(name: str, yes: bool, **given: Any) -> None:
+    """Let a person no longer in. The last admin stays."""
+    with opened(**given) as services:
+        user = _require(services, name)
+        ask_before(f"Let {user.name} ({user.role}) no longer in?", yes=yes)
+        access.remove_user(services, user)
+    click.echo(f"{name} may no longer log in")
+
+
+def _require(services: Services, name: str) -> User:
+    user = access.get_user(services, name.strip())
+    if user is None:
+        raise DriftlineError(f"there is no user {name}: see driftline users list")
+    return user
 
 
 def _ask_password() -> str:

@@ -108,6 +108,22 @@ def get_users(services: Services) -> tuple[User, ...]:
     return services.catalog.get_users()
 
 
+def remove_user(services: Services, user: User) -> None:
+    """Let a person no longer in; a login that they have ends with it.
+
+    Raises:
+        AccessError: nobody, or no admin, would be left.
+    """
+    left = [each for each in get_users(services) if each.name != user.name]
+    # Which address a server listens on is told to that server alone, so it holds on loopback as well.
+    if not left or (user.role is Role.ADMIN and all(each.role is not Role.ADMIN for each in left)):
+        last = "admin" if user.role is Role.ADMIN else "who may log in"
+        raise AccessError(
+            f"{user.name} is the last {last}: add another first, with driftline users add NAME --role admin"
+        )
+    services.catalog.remove_user(user.name)
+
+
 def check_password(services: Services, name: str, password: str) -> User | None:
     """The person, where the password is right; takes as long for a name that nobody has."""
     from argon2.exceptions import InvalidHashError, VerificationError

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from driftline.records import Json, Message, Part, Run, ToolCall
+from driftline.records import Json, Part, Run, ToolCall
 from driftline_server.pages.formatting import size
 from driftline_server.pages.halts import Halt, find_halts
 from driftline_server.pages.json_view import JsonView, pretty_json, view_json
 from driftline_server.pages.quoting import visible
+from driftline_server.pages.spoken import Spoken, read_dialogue
 from driftline_server.pages.texts import Said, quote_text
 
 ROLES = {"system": "System", "developer": "System", "user": "User", "human": "User", "assistant": "Assistant",
@@ -24,6 +25,8 @@ _LATEST = 8
 """Messages of a long dialogue that stand open; what came before is folded."""
 _OPEN_LINES = {"system": 3, "tool": 3, "user": 6}
 """Lines up to which a text stands open, so that the answer is in sight."""
+_OPEN_QUESTION = 24
+"""Lines up to which the last words of the user stand open: they are what the answer answers."""
 _MOST_PREVIEW = 320
 
 
@@ -100,15 +103,19 @@ class Conversation:
 
 def read_conversation(run: Run, *, whole: bool = False) -> Conversation:
     """Prepare the dialogue of a run; ``whole`` leaves nothing out."""
-    called = {call.id: call.name for message in run.messages for call in message.tool_calls if call.id}
-    turns = list(_turns(run.messages, "messages", called, whole))
+    dialogue = read_dialogue(run)
+    if dialogue is None:
+        return Conversation(opening=(), earlier=(), turns=(), answers=())
+    called = {call.id: call.name for each in dialogue.given for call in each.message.tool_calls if call.id}
+    turns = list(_turns(dialogue.given, called, whole))
     opening = 0
     while opening < len(turns) and turns[opening].role == "system":
         opening += 1
-    latest = max(_already_seen(turns), _beyond_latest(turns, opening))
+    seen = _already_seen(turns) if dialogue.known is None else dialogue.known
+    latest = max(seen, _beyond_latest(turns, opening))
     if latest - opening < 2:
         latest = opening
-    answers = list(_turns(run.answers, "answers", called, whole, find_halts(run)))
+    answers = list(_turns(dialogue.answers, called, whole, halts=find_halts(run), are_answers=True))
     return Conversation(
         opening=tuple(turns[:opening]),
         earlier=tuple(turns[opening:latest]),
@@ -138,28 +145,36 @@ def write_call(name: str, arguments: Json, *, raw: str, call_id: str = "") -> Ca
 
 
 def _turns(
-    messages: Sequence[Message],
-    place: str,
+    spoken: Sequence[Spoken],
     called: dict[str, str],
     whole: bool,
+    *,
     halts: Sequence[Halt] = (),
+    are_answers: bool = False,
 ) -> Iterator[Turn]:
-    for index, message in enumerate(messages):
+    last_question = max(
+        (n for n, each in enumerate(spoken) if _role(each.message.role) == "user"), default=-1
+    )
+    for index, each in enumerate(spoken):
+        message = each.message
         role = _role(message.role)
-        raw = f"{place}/{index}"
+        open_lines = _OPEN_QUESTION if index == last_question else _OPEN_LINES.get(role)
         note = message.name or ""
         if role == "tool" and message.tool_call_id in called:
             note = f"{called[message.tool_call_id]} returned"
-        if place == "answers" and len(messages) > 1:
-            note = f"{index + 1} of {len(messages)}"
+        if are_answers and len(spoken) > 1:
+            note = f"{index + 1} of {len(spoken)}"
         yield Turn(
             role=role,
             label=ROLES.get(message.role, message.role or "Unnamed"),
             note=_breakable(note),
             blocks=tuple(
-                _block(part, f"{raw}/parts/{n}", role, whole, halts) for n, part in enumerate(message.parts)
+                _block(part, raw, None if whole else open_lines, whole, halts, keep_end=role == "user")
+                for part, raw in zip(message.parts, each.texts, strict=True)
             ),
-            calls=tuple(_call(call, f"{raw}/tool_calls/{n}") for n, call in enumerate(message.tool_calls)),
+            calls=tuple(
+                _call(call, f"{each.place}/tool_calls/{n}") for n, call in enumerate(message.tool_calls)
+            ),
         )
 
 
@@ -173,17 +188,20 @@ def _role(role: str) -> str:
     return label.lower() if label else "other"
 
 
-def _block(part: Part, raw: str, role: str, whole: bool, halts: Sequence[Halt]) -> Block:
+def _block(
+    part: Part, raw: str, open_lines: int | None, whole: bool, halts: Sequence[Halt], *, keep_end: bool
+) -> Block:
     if part.type == "text" and part.text is not None:
-        open_lines = None if whole else _OPEN_LINES.get(role)
-        said = quote_text(part.text, raw=f"{raw}/text", open_lines=open_lines, whole=whole, halts=halts)
+        said = quote_text(
+            part.text, raw=raw, open_lines=open_lines, whole=whole, halts=halts, keep_end=keep_end
+        )
         return Block(said=said)
     if part.type == "reasoning" and part.text is not None:
-        return Block(reasoning=quote_text(part.text, raw=f"{raw}/text", open_lines=3, whole=whole))
+        return Block(reasoning=quote_text(part.text, raw=raw, open_lines=3, whole=whole))
     if part.type in ("image", "audio", "video", "file") or part.url is not None:
         return Block(tile=_tile(part))
     if part.text is not None:
-        return Block(said=quote_text(part.text, raw=f"{raw}/text", whole=whole))
+        return Block(said=quote_text(part.text, raw=raw, whole=whole))
     return Block(data=view_json(part.data))
 
 

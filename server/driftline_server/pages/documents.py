@@ -41,7 +41,9 @@ def read_documents(documents: Sequence[Document], *, whole: bool = False) -> tup
     placed = sorted(
         enumerate(documents, start=1), key=lambda item: item[0] if item[1].rank is None else item[1].rank
     )
-    best = max((document.score for document in documents if document.score is not None), default=0.0)
+    scores = [document.score for document in documents if document.score is not None]
+    # Above 1 a score says something only beside others.
+    best = max(scores) if len(scores) > 1 or (scores and scores[0] <= 1) else 0.0
     return tuple(_passage(document, place, best, whole) for place, document in placed)
 
 

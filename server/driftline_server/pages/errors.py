@@ -19,7 +19,7 @@ from driftline_server.pages.frame import (
     may_look,
     project_links,
 )
-from driftline_server.pages.trace_query import DEFAULT_RANGE, RANGES, BadAddressError
+from driftline_server.pages.trace_query import BadAddressError
 
 _TITLES = {
     400: "That address cannot be read",
@@ -34,6 +34,7 @@ _TITLES = {
 _PLACES = {400: "bad address", 404: "not found"}
 """What stands behind ``Traces /`` in the header."""
 _RANGE_KEYS = ("range", "since", "until")
+_BACK_LABELS = {"after": "First page", **dict.fromkeys(_RANGE_KEYS, "Traces of the usual time range")}
 _PROBLEMS = {
     404: "No page has the address {path}.",
     405: "{path} cannot be asked that way.",
@@ -77,8 +78,7 @@ def show_bad_address(error: BadAddressError) -> Response:
     """Answer an address of which no list can be made with one that is as near as can be."""
     left = _RANGE_KEYS if error.field in _RANGE_KEYS else (error.field,)
     rest = {key: value for key, value in request.args.items() if key not in left and "\x00" not in value}
-    label = {"after": "First page", **dict.fromkeys(_RANGE_KEYS, RANGES[DEFAULT_RANGE][0])}.get(error.field)
-    back_label = label or "The list without it"
+    back_label = _BACK_LABELS.get(error.field, "The list without it")
     return _answer(400, error.problem, "", back=traces_address(rest), back_label=back_label, is_inside=True)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from driftline.records import Kind, Score, Stall, Status
 from driftline_server.pages.formatting import duration, plural, shortened
 from driftline_server.pages.run_rows import run_title
+from driftline_server.pages.token_times import piece_of
 from driftline_server.pages.tree import Node, RunTree
 from driftline_server.storage.queries import RunSummary, TraceSummary
 
@@ -30,18 +31,18 @@ class Finding:
 
 
 def find_problems(
-    summary: TraceSummary, tree: RunTree, *, resumed_by: TraceSummary | None = None
+    summary: TraceSummary, tree: RunTree, *, resumed_by: TraceSummary | None = None, resumed_at: str = ""
 ) -> tuple[Finding, ...]:
     """What stands out in a trace: at most five findings, the worst first.
 
-    ``resumed_by`` is the trace that went on where this one had to wait.
+    ``resumed_by`` is the trace that went on where this one had to wait, ``resumed_at`` when that was.
     """
     if not tree.nodes:
         return ()
     found = [
         *_error_at_the_root(tree),
         *_failing_score(summary, tree),
-        *_waiting(tree, resumed_by),
+        *_waiting(tree, resumed_by, resumed_at),
         *_stopped(tree),
         *_stalls(tree),
         *_unfinished(summary, tree),
@@ -115,19 +116,19 @@ def _failing_score(summary: TraceSummary, tree: RunTree) -> Iterator[Finding]:
                       run_id=tree.nodes[0].run.id)  # fmt: skip
 
 
-def _waiting(tree: RunTree, resumed_by: TraceSummary | None) -> Iterator[Finding]:
+def _waiting(tree: RunTree, resumed_by: TraceSummary | None, resumed_at: str) -> Iterator[Finding]:
     waiting = [node for node in tree.nodes if node.run.status is Status.INTERRUPTED]
     if not waiting:
         return
     node = max(waiting, key=lambda each: each.level)
     if resumed_by is None:
-        tone, title, then, trace_id = "watch", "Waits for a person", "its session has not gone on yet", ""
+        yield Finding(tone="watch", icon="user", title=f"Waits for a person in {_name(node)}",
+                      detail="its session has not gone on yet", run_id=node.run.id)  # fmt: skip
     else:
-        tone, title, trace_id = "calm", "Waited for a person", resumed_by.trace_id
-        answer = f": {shortened(resumed_by.question, 60)}" if resumed_by.question else ""
-        then = f"another trace of the session went on{answer}"
-    yield Finding(tone=tone, icon="user", title=title, detail=f"in {_name(node)}; {then}",
-                  run_id=node.run.id, trace_id=trace_id)  # fmt: skip
+        then = ", ".join(filter(None, (resumed_by.name or "another trace", resumed_at)))
+        yield Finding(tone="calm", icon="user", title=f"Waited for a person in {_name(node)}",
+                      detail=f"continued in {then} →", run_id=node.run.id,
+                      trace_id=resumed_by.trace_id)  # fmt: skip
 
 
 def _stopped(tree: RunTree) -> Iterator[Finding]:
@@ -165,10 +166,14 @@ def _stalls(tree: RunTree) -> Iterator[Finding]:
             tone="watch",
             icon="pause",
             title=f"Stream stood still for {duration(stall.gap_ms).drawn}",
-            detail=f"after chunk {stall.after_chunk:,}"
+            detail=f"after {_piece(node.run)} {stall.after_chunk:,}"
             + (f", and {plural(more, 'more time')}" if more else ""),
             run_id=node.run.id,
         )
+
+
+def _piece(run: RunSummary) -> str:
+    return piece_of(run.timeline, run.output_tokens) if run.timeline is not None else "chunk"
 
 
 def _timeline_stalls(node: Node) -> tuple[Stall, ...]:

@@ -64,6 +64,11 @@ def duration(ms: float | None, *, missing: str = "unknown") -> Shown:
     return _figure((f"{minutes // 60:,}", "h"), (f"{minutes % 60:02}", "m"))
 
 
+def so_far(shown: Shown) -> Shown:
+    """How long something has taken that has not ended: ``3.10 s so far``."""
+    return Shown(f"{shown.text} so far", Markup('{} <i class="so-far">so far</i>').format(shown.html))
+
+
 def offset(ms: float | None) -> Shown:
     """A moment as seen from the start of the trace: ``+4.43 s``."""
     if ms is None:
@@ -181,12 +186,12 @@ def size(count: int | None) -> Shown:
     return _figure((f"{_rounded(value, 1):,}", unit))
 
 
-def rate(per_second: float | None) -> Shown:
+def rate(per_second: float | None, *, unit: str = "tokens") -> Shown:
     """How fast tokens came: ``55 tokens/s``, below ten with one decimal."""
     if per_second is None:
         return word("unknown")
     digits = 0 if per_second >= 10 else 1
-    return _figure((f"{_rounded(per_second, digits):,}", "tokens/s"))
+    return _figure((f"{_rounded(per_second, digits):,}", f"{unit}/s"))
 
 
 def score(value: float | None) -> Shown:

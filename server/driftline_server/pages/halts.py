@@ -11,6 +11,7 @@ from markupsafe import Markup
 from driftline.records import Channel, Run
 from driftline_server.pages.formatting import duration
 from driftline_server.pages.quoting import HALT
+from driftline_server.pages.token_times import piece_of
 
 _MOST = 8
 _GAP = re.compile(r"(?<=\w[\w.,;:]) (?=\w)")
@@ -41,6 +42,7 @@ def find_halts(run: Run) -> tuple[Halt, ...]:
         span.channel is Channel.TEXT for span in run.timeline.channels for _ in range(span.chunks)
     ] or [True] * run.timeline.chunks
     gaps = [match.start() for match in _GAP.finditer(text)]
+    piece = piece_of(run.timeline, run.usage.output_tokens if run.usage is not None else None)
     halts: dict[int, Halt] = {}
     for stall in run.timeline.stalls[:_MOST]:
         written = sum(is_text[: stall.after_chunk])
@@ -48,7 +50,7 @@ def find_halts(run: Run) -> tuple[Halt, ...]:
             continue
         guess = len(text) * written / sum(is_text)
         at = min(gaps, key=lambda gap: abs(gap - guess))
-        title = f"about here, after chunk {stall.after_chunk:,} of {len(is_text):,}"
+        title = f"about here, after {piece} {stall.after_chunk:,} of {len(is_text):,}"
         remark = Markup('<span class="halt" title="{}">stood still {}</span>').format(
             title, duration(stall.gap_ms).drawn
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ MOST_CHARACTERS = 1_000
 """Of one string."""
 OPEN_LEVELS = 5
 _OPEN_CHILDREN = 40
+_PROSE_SPACES = 7
+_LAID_OUT = re.compile(r"  |\t|[{}<>=]|\|.*\|")
+"""What shows that the place of its characters matters in a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +91,22 @@ def _branch(
         yield Markup("</details>")
 
 
+def _voice(text: str) -> str:
+    """Sentences are set as what somebody said; columns, code and short values stay in the machine's voice."""
+    is_prose = text.count(" ") >= _PROSE_SPACES and not _LAID_OUT.search(text)
+    return " prose" if is_prose else ""
+
+
 def _leaf(value: Json, budget: _Budget) -> Markup:
     if isinstance(value, str):
         shown = value[: budget.characters]
         if len(shown) < len(value):
             budget.was_cut = True
             rest = size(byte_length(value)).text
-            return Markup('<span class="js">{}</span> <span class="jcut">… {} in all</span>').format(
-                visible(shown), rest
+            return Markup('<span class="js{}">{}</span> <span class="jcut">… {} in all</span>').format(
+                _voice(shown), visible(shown), rest
             )
-        return Markup('<span class="js">{}</span>').format(visible(shown) if shown else "“”")
+        return Markup('<span class="js{}">{}</span>').format(_voice(shown), visible(shown) if shown else "“”")
     if isinstance(value, dict | list):
         return Markup('<span class="jn">{}</span>').format(
             "no fields" if isinstance(value, dict) else "no items"

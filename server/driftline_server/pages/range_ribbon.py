@@ -16,7 +16,7 @@ _LONG_EMPTY = 1 / 8
 """Of a range, before its first trace: what is shorter stays, so that a range of a day is drawn as a day."""
 _MOSTLY_EMPTY = 1 / 2
 """Of a range, after its last trace: what is shorter stays, since it tells for how long nothing came."""
-_SHORTEST = timedelta(minutes=1)
+_SHORTEST = timedelta(seconds=20)
 
 
 def range_ribbon(query: TraceQuery, clock: Clock, *, here: datetime | None = None) -> Ribbon | None:

@@ -26,6 +26,7 @@ from driftline_server.pages.run_facts import (
     usage_facts,
 )
 from driftline_server.pages.run_rows import FAMILIES, run_title
+from driftline_server.pages.spoken import read_dialogue
 from driftline_server.pages.stacks import StackLine, own_place, read_stack
 from driftline_server.pages.token_strip import Strip, draw_strip
 from driftline_server.pages.trace_rows import StatusMark, status_mark
@@ -104,7 +105,7 @@ class RunPage:
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        return head_facts(self.run, self.node, self.tree)
+        return head_facts(self.run, self.node, self.tree, self.clock)
 
     @cached_property
     def strip(self) -> Strip | None:
@@ -145,7 +146,7 @@ class RunPage:
         """The views that this run has something for; what its kind is looked at for comes first."""
         run = self.run
         available: list[tuple[str, str, int | None]] = []
-        if run.messages or run.answers:
+        if read_dialogue(run) is not None:
             available.append(("conversation", "Conversation", None))
         if run.documents:
             available.append(("documents", "Documents", len(run.documents)))

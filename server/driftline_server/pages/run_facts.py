@@ -9,9 +9,10 @@ from markupsafe import Markup
 
 from driftline.records import Kind, Provenance, Run, Status
 from driftline_server.pages.clock import Clock
-from driftline_server.pages.formatting import Shown, duration, money, offset, plural, tokens, word
+from driftline_server.pages.formatting import Shown, duration, money, offset, plural, so_far, tokens, word
 from driftline_server.pages.quoting import visible
 from driftline_server.pages.tree import Node, RunTree
+from driftline_server.storage.queries import RunSummary
 
 _PROVENANCES = {
     Provenance.REPORTED: "as the provider reported them",
@@ -35,13 +36,15 @@ class Fact:
     is_code: bool = False
 
 
-def head_facts(run: Run, node: Node, tree: RunTree) -> tuple[Fact, ...]:
+def head_facts(run: Run, node: Node, tree: RunTree, clock: Clock) -> tuple[Fact, ...]:
     """The few facts that stand above the tabs."""
     is_running = run.status is Status.RUNNING
     facts = [
         Fact(name="Starts at", value=offset(node.start_ms)),
-        Fact(name="Took", value=duration(run.duration_ms, missing=run.status.value)),
+        Fact(name="Took", value=took_of(run, clock.now)),
     ]
+    if run.kind is Kind.LLM and run.status is Status.OK and run.timeline is None:
+        facts.append(Fact(name="First token", value=word("not streamed")))
     usage = run.usage
     if usage is not None and (usage.input_tokens is not None or usage.output_tokens is not None):
         facts.append(Fact(name="Tokens", value=_in_and_out(run)))
@@ -54,12 +57,25 @@ def head_facts(run: Run, node: Node, tree: RunTree) -> tuple[Fact, ...]:
     if run.kind is Kind.LLM:
         total = run.cost.total_micro_usd if run.cost else None
         facts.append(
-            Fact(name="Cost", value=money(total, missing="not yet" if is_running else "unknown price"))
+            Fact(name="Cost", value=money(total, missing="not yet" if is_running else _no_cost(run)))
         )
     if node.children:
         own = duration(own_time_ms(node, tree))
         facts.append(Fact(name="Own time", value=own, title="not covered by its children"))
     return tuple(facts)
+
+
+def took_of(run: Run | RunSummary, now: datetime) -> Shown:
+    """How long a run took, or has taken so far."""
+    if run.duration_ms is None and run.status is Status.RUNNING and run.started_at is not None:
+        return so_far(duration(max(0.0, (now - run.started_at) / timedelta(milliseconds=1))))
+    return duration(run.duration_ms)
+
+
+def _no_cost(run: Run) -> str:
+    """Why there is no cost: without usage there is nothing to reckon with."""
+    usage = run.usage
+    return "not reported" if usage is None or usage.output_tokens is None else "unknown price"
 
 
 def own_time_ms(node: Node, tree: RunTree) -> float | None:
@@ -82,7 +98,7 @@ def timing_facts(run: Run, node: Node, tree: RunTree, clock: Clock) -> tuple[Fac
     facts = [
         Fact(name="Started", value=clock.moment(run.started_at, precise=True)),
         Fact(name="Ended", value=clock.moment(_end_of(run), precise=True)),
-        Fact(name="Took", value=duration(run.duration_ms)),
+        Fact(name="Took", value=took_of(run, clock.now)),
         Fact(name="From the start of the trace", value=offset(node.start_ms)),
     ]
     if node.children:
@@ -117,7 +133,7 @@ def cost_facts(run: Run) -> tuple[Fact, ...]:
     """What the run cost, split, with the price that it was reckoned by."""
     cost = run.cost
     if cost is None:
-        return (Fact(name="Cost", value=money(None)),) if run.kind is Kind.LLM else ()
+        return (Fact(name="Cost", value=word(_no_cost(run))),) if run.kind is Kind.LLM else ()
     named = (
         ("Input", cost.input_micro_usd),
         ("Read from cache", cost.cache_read_micro_usd),
@@ -152,12 +168,10 @@ def identity_facts(run: Run) -> tuple[Fact, ...]:
         ("Stands for", stands_for),
     )
     in_code = (
-        ("Model asked for", run.model_requested),
-        ("Model answered", run.model_answered),
-        ("Model in the response", mark.response_model if mark else None),
+        *_models(run),
         ("System fingerprint", mark.system_fingerprint if mark else None),
         ("Response ids begin with", mark.response_id_prefix if mark else None),
-        ("Prompt hash", prompt.hash if prompt else None),
+        ("Template hash", prompt.hash if prompt else None),
     )
     ids = (("Run", run.id), ("Parent", run.parent_id), ("Trace", run.trace_id))
     return (
@@ -165,6 +179,18 @@ def identity_facts(run: Run) -> tuple[Fact, ...]:
         *(Fact(name=name, value=visible(value)) for name, value in in_words if value),
         *(Fact(name=name, value=visible(value), is_code=True) for name, value in ids if value),
     )
+
+
+def _models(run: Run) -> tuple[tuple[str, str | None], ...]:
+    """Which model was asked for, which answered, and what the response calls it; each said once."""
+    asked, answered = run.model_requested, run.model_answered
+    named = run.fingerprint.response_model if run.fingerprint else None
+    first = (
+        (("Model", asked),)
+        if asked == answered
+        else (("Model asked for", asked), ("Model answered", answered))
+    )
+    return first if named == (answered or asked) else (*first, ("Model in the response", named))
 
 
 def _end_of(run: Run) -> datetime | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from markupsafe import Markup
 
 from driftline.records import Kind, Status
 from driftline_server.pages.formatting import Shown, duration, plural, tokens
 from driftline_server.pages.quoting import visible
+from driftline_server.pages.run_facts import took_of
 from driftline_server.pages.run_notes import Note, RunNotes
-from driftline_server.pages.trace_rows import StatusMark, status_mark
+from driftline_server.pages.trace_rows import StatusMark, at_least, status_mark
 from driftline_server.pages.tree import Node, RunTree
 from driftline_server.pages.waterfall import Lane
 
@@ -66,6 +68,7 @@ def run_rows(
     chosen: str | None,
     problems: frozenset[str],
     is_running: bool,
+    now: datetime,
     address_of: Callable[[str], str],
 ) -> tuple[RunRow, ...]:
     """Prepare rows; those before ``first`` are context, and ``is_running`` says that more runs will come."""
@@ -89,16 +92,12 @@ def run_rows(
             is_context=node.index < first,
             marks=_marks(node),
             is_problem=node.run.id in problems,
-            took=duration(node.run.duration_ms, missing=_unfinished(node)),
-            tokens=tokens(sums[node.run.id]) if sums[node.run.id] else None,
+            took=took_of(node.run, now),
+            tokens=_tokens(*sums[node.run.id]),
             lane=lane,
         )
         for node, lane in zip(rows, lanes, strict=True)
     )
-
-
-def _unfinished(node: Node) -> str:
-    return "running" if node.run.status is Status.RUNNING else "unknown"
 
 
 def _marks(node: Node) -> tuple[StatusMark, ...]:
@@ -112,11 +111,23 @@ def _marks(node: Node) -> tuple[StatusMark, ...]:
     return tuple(marks)
 
 
-def _token_sums(tree: RunTree) -> Mapping[str, int]:
-    """Tokens of each run with all below it; a run that reports its own counts for itself."""
-    sums: dict[str, int] = {}
+def _tokens(count: int, is_partial: bool) -> Shown | None:
+    if not count:
+        return None
+    return at_least(tokens(count)) if is_partial else tokens(count)
+
+
+def _token_sums(tree: RunTree) -> Mapping[str, tuple[int, bool]]:
+    """Tokens of each run with all below it, and whether a model run among them reported none.
+
+    A run that reports its own counts for itself.
+    """
+    sums: dict[str, tuple[int, bool]] = {}
     for node in reversed(tree.nodes):
-        below = sum(sums.get(child, 0) for child in node.children)
-        own = (node.run.input_tokens or 0) + (node.run.output_tokens or 0)
-        sums[node.run.id] = own or below
+        run = node.run
+        below = [sums[child] for child in node.children if child in sums]
+        own = (run.input_tokens or 0) + (run.output_tokens or 0)
+        is_silent = run.kind is Kind.LLM and run.status is not Status.RUNNING
+        partial = not own and (is_silent or any(partial for _, partial in below))
+        sums[run.id] = own or sum(count for count, _ in below), partial
     return sums

@@ -17,7 +17,7 @@ from driftline_server.pages.quoting import visible
 MOST_CHARACTERS = 20_000
 _LINE = 68
 """Characters that about fill a line of quoted text."""
-_PREVIEW = 320
+_PREVIEW, _END = 320, 240
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ class Said:
     """What unfolds it, such as ``Show all 214 lines``; empty where it stands open."""
     begins: str = ""
     """Its beginning on one line, as it was written."""
+    ends: str = ""
+    """Its end on one line, where it is folded and its end says most; else empty."""
 
     @property
     def preview(self) -> Markup:
@@ -42,19 +44,36 @@ class Said:
 
 
 def quote_text(
-    text: str, *, raw: str, open_lines: int | None = None, whole: bool = False, halts: Sequence[Halt] = ()
+    text: str,
+    *,
+    raw: str,
+    open_lines: int | None = None,
+    whole: bool = False,
+    halts: Sequence[Halt] = (),
+    keep_end: bool = False,
 ) -> Said:
-    """Prepare a text; a very long one is cut unless ``whole``, one above ``open_lines`` lines is folded."""
+    """Prepare a text; a very long one is cut unless ``whole``, one above ``open_lines`` lines is folded.
+
+    ``keep_end`` leaves its end in sight where it is folded.
+    """
     shown = text if whole else text[:MOST_CHARACTERS]
+    fold = _fold(text, open_lines) if open_lines is not None else ""
     return Said(
         read=_read(shown, halts),
         source=remarked(Markup(quoted_with(shown, halts, visible)), halts),
         is_whole=len(shown) == len(text),
         size_text=size(byte_length(text)).text,
         raw=raw,
-        fold=_fold(text, open_lines) if open_lines is not None else "",
+        fold=fold,
         begins=" ".join(text[:_PREVIEW].split()),
+        ends=_end_of(text) if fold and keep_end else "",
     )
+
+
+def _end_of(text: str) -> str:
+    """Its last line, or the last words of it where it is long."""
+    line = text.strip().rpartition("\n")[2]
+    return line if len(line) <= _END else f"… {line[-_END:].partition(' ')[2]}"
 
 
 def _fold(text: str, open_lines: int) -> str:

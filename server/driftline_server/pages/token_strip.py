@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from driftline.records import Channel, TokenTimeline
 from driftline_server.pages.formatting import Shown, duration, number, percentile_interval, plural, rate
-from driftline_server.pages.token_times import TokenTimes, slow_gap_ms, token_times
+from driftline_server.pages.token_times import TokenTimes, piece_of, slow_gap_ms, token_times
 
 BASE = 46
 _TALLEST, _SHORTEST = 40.0, 6.0
 _MOST_TICKS = 1_200
 """More could not be told apart; of those that share a place the longest gap is drawn."""
 
-_FIRST_FITS = (4.0, 62.0)
-"""Percent of the width between which the words below the first-token mark have room."""
+_FIRST_FITS, _FIRST_TURNS, _FIRST_WAITS = 4.0, 62.0, 80.0
+"""Percent of the width from where on the words below the first-token mark have room behind it, from where on
+they stand before it, and from where on the wait itself has room to say them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +64,18 @@ class Strip:
     channels: tuple[ChannelBar, ...]
     first_label: str
     """Stands below the first-token mark; empty where it would run into its neighbours."""
+    first_is_before: bool
+    """It ends at the mark, since behind it there is no room."""
     end_label: str
     facts: tuple[GapFact, ...]
+    piece: str
+    """What its pieces are called: ``token`` or ``chunk``."""
     summary: str
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Which channels there are bars for."""
+        return tuple(dict.fromkeys(bar.channel for bar in self.channels))
 
 
 def draw_strip(
@@ -82,23 +92,29 @@ def draw_strip(
     slow_ms = slow_gap_ms(timeline)
     even, slow = _ticks(times, end_ms, slow_ms)
     wait = 100 * times.first_ms / end_ms
+    piece = piece_of(timeline, output_tokens)
     return Strip(
         wait=f"{wait:.3f}%",
-        wait_label=f"wait {duration(times.first_ms).drawn}" if wait >= 14 else "",
+        wait_label=_wait_label(times.first_ms, wait),
         wait_middle=f"{wait / 2:.3f}%",
         ticks=even,
         slow_ticks=slow,
         stalls=_stalls(times, end_ms),
         channels=_channels(timeline, times, end_ms),
-        first_label="first token" if _FIRST_FITS[0] <= wait <= _FIRST_FITS[1] else "",
-        end_label=f"{_piece(timeline, output_tokens)} {timeline.chunks:,} · {duration(end_ms).drawn}",
-        facts=_facts(timeline, times),
-        summary=_summary(timeline),
+        first_label="first token" if _FIRST_FITS <= wait <= _FIRST_WAITS else "",
+        first_is_before=wait > _FIRST_TURNS,
+        end_label=f"{piece} {timeline.chunks:,} · {duration(end_ms).drawn}",
+        facts=_facts(timeline, times, piece, output_tokens),
+        piece=piece,
+        summary=_summary(timeline, piece),
     )
 
 
-def _piece(timeline: TokenTimeline, output_tokens: int | None) -> str:
-    return "token" if timeline.chunks == output_tokens else "chunk"
+def _wait_label(first_ms: float, wait: float) -> str:
+    if wait < 14:
+        return ""
+    label = f"wait {duration(first_ms).drawn}"
+    return label if wait <= _FIRST_WAITS else f"{label} for the first token"
 
 
 def _ticks(times: TokenTimes, end_ms: float, slow_ms: float | None) -> tuple[str, str]:
@@ -154,7 +170,9 @@ def _channels(timeline: TokenTimeline, times: TokenTimes, end_ms: float) -> tupl
     return tuple(bars)
 
 
-def _facts(timeline: TokenTimeline, times: TokenTimes) -> tuple[GapFact, ...]:
+def _facts(
+    timeline: TokenTimeline, times: TokenTimes, piece: str, output_tokens: int | None
+) -> tuple[GapFact, ...]:
     ordered = sorted(times.gaps_ms)
     gaps = max(timeline.chunks - 1, 0)
     facts = [GapFact(name="First token", value=duration(timeline.ttft_ms))]
@@ -182,11 +200,11 @@ def _facts(timeline: TokenTimeline, times: TokenTimes) -> tuple[GapFact, ...]:
                 is_stall=bool(timeline.stalls),
             )
         )
-    facts.append(
-        GapFact(name="Gaps", value=number(gaps), title=f"between {plural(timeline.chunks, 'chunk')}")
-    )
+    facts.append(GapFact(name="Gaps", value=number(gaps), title=f"between {plural(timeline.chunks, piece)}"))
     if timeline.tokens_per_s is not None:
-        facts.append(GapFact(name="Speed", value=rate(timeline.tokens_per_s), title="after the first token"))
+        # Where the provider reported no tokens, the client counted chunks.
+        speed = rate(timeline.tokens_per_s, unit="tokens" if output_tokens else "chunks")
+        facts.append(GapFact(name="Speed", value=speed, title="after the first token"))
     return tuple(facts)
 
 
@@ -197,7 +215,7 @@ def _interval(ordered: list[float], percent: int, n: int) -> str:
     return f"n = {n:,}; 95 % interval {duration(interval[0])} to {duration(interval[1])}"
 
 
-def _summary(timeline: TokenTimeline) -> str:
+def _summary(timeline: TokenTimeline, piece: str) -> str:
     gaps = max(timeline.chunks - 1, 0)
     words = [f"First token after {duration(timeline.ttft_ms)}"]
     if gaps:
@@ -206,6 +224,6 @@ def _summary(timeline: TokenTimeline) -> str:
             f"{duration(timeline.p95_gap_ms)}, longest {duration(timeline.max_gap_ms)}"
         )
     words += [
-        f"stall of {duration(stall.gap_ms)} after chunk {stall.after_chunk:,}" for stall in timeline.stalls
+        f"stall of {duration(stall.gap_ms)} after {piece} {stall.after_chunk:,}" for stall in timeline.stalls
     ]
     return "; ".join(words)

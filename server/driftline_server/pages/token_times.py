@@ -44,6 +44,11 @@ def token_times(timeline: TokenTimeline | None) -> TokenTimes | None:
     return TokenTimes(first_ms=timeline.ttft_ms, arrivals_ms=arrivals, gaps_ms=tuple(gaps), pauses=pauses)
 
 
+def piece_of(timeline: TokenTimeline, output_tokens: int | None) -> str:
+    """What a piece of a stream is called: ``token`` where there were as many as tokens, else ``chunk``."""
+    return "token" if timeline.chunks == output_tokens else "chunk"
+
+
 def slow_gap_ms(timeline: TokenTimeline) -> float | None:
     """From where on a gap counts as slow: four times the median, at least the 95th percentile."""
     if timeline.p50_gap_ms is None or timeline.p95_gap_ms is None:

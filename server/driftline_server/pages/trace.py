@@ -21,7 +21,7 @@ from driftline_server.pages import blueprint
 from driftline_server.pages.addresses import trace_address, traces_address
 from driftline_server.pages.clock import Clock
 from driftline_server.pages.findings import Finding, find_problems, most_telling, problem_runs
-from driftline_server.pages.formatting import number, plural
+from driftline_server.pages.formatting import number, plural, so_far
 from driftline_server.pages.frame import Frame, Link, make_frame, project_links, read_current_viewer
 from driftline_server.pages.json_view import pretty_json
 from driftline_server.pages.quoting import visible
@@ -170,9 +170,10 @@ class TracePage:
         trace = self.skeleton.summary
         used, used_title = trace_tokens(trace)
         cost, cost_title = trace_cost(trace)
+        took = trace_took(trace, self.clock)
         facts = [
             Fact(name="Started", value=self.clock.moment(trace.started_at, precise=True)),
-            Fact(name="Took", value=trace_took(trace, self.clock)),
+            Fact(name="Took", value=so_far(took) if self.is_running else took),
             Fact(name="First token to user", value=trace_first_token(trace)),
             Fact(name="Runs", value=number(trace.run_count)),
         ]
@@ -188,13 +189,16 @@ class TracePage:
         )  # fmt: skip
         facts += [Fact(name=label, value=self._others(key, value)) for label, key, value in named if value]
         if trace.prompt_version:
-            facts.append(Fact(name="Prompt", value=visible(trace.prompt_version)))
+            facts.append(Fact(name="Prompt version", value=visible(trace.prompt_version)))
         return tuple(facts)
 
     @cached_property
     def findings(self) -> tuple[tuple[Finding, str], ...]:
         """What stands out, each with the address of its place."""
-        found = find_problems(self.skeleton.summary, self.tree, resumed_by=self.resumed_by)
+        resumed_at = self.clock.text(self.resumed_by.started_at) if self.resumed_by else ""
+        found = find_problems(
+            self.skeleton.summary, self.tree, resumed_by=self.resumed_by, resumed_at=resumed_at
+        )
         return tuple((finding, self._place_of(finding)) for finding in found)
 
     @property
@@ -215,11 +219,12 @@ class TracePage:
         """``14 of 214 in this filter``; of all traces where nothing is filtered."""
         position, count = self.place.position, self.place.count
         whole = f"{count.number:,}" if count.exact else f"more than {count.number:,}"
+        is_filtered = bool(self.query.chips())
         if position is None:
-            return "not in this filter"
+            return "not in this filter" if is_filtered else "not in this time range"
         if not position.exact:
             return f"beyond the newest {position.number:,}"
-        among = "in this filter" if self.query.narrows else "traces"
+        among = "in this filter" if is_filtered else "traces"
         return f"{position.number:,} of {whole} {among}"
 
     @cached_property
@@ -236,6 +241,7 @@ class TracePage:
             chosen=self.chosen.run.id if self.chosen else None,
             problems=problem_runs(self.tree),
             is_running=self.is_running,
+            now=self.clock.now,
             address_of=self.address_of,
         )
 

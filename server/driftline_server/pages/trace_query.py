@@ -99,11 +99,6 @@ class TraceQuery:
     mistakes: tuple[Mistake, ...] = ()
     """The clauses that cannot be read; ``wanted`` is without them."""
 
-    @property
-    def narrows(self) -> bool:
-        """Whether it leaves out traces of its project."""
-        return self.wanted != TraceFilter(project=self.wanted.project)
-
     def address(self, **changes: str | None) -> dict[str, str]:
         """The parts of the address with changes, at the newest page; ``None`` takes a part out."""
         values = {key: value for key, value in self.values.items() if key != "after"}

@@ -128,21 +128,25 @@ def trace_cost(trace: TraceSummary) -> tuple[Shown, str]:
         if trace.cost_unknown:
             return word("unknown"), "no price is known for the model"
         return _no_figure(trace), ""
-    if trace.cost_unknown:
-        left_out = f"without {plural(trace.cost_unknown, 'model run')} of unknown price"
-        return at_least(money(trace.cost_micro_usd)), left_out
+    left_out = [
+        f"{plural(count, 'model run')} {why}"
+        for count, why in ((trace.cost_unknown, "of unknown price"), (trace.usage_missing, "without usage"))
+        if count
+    ]
+    if left_out:
+        return at_least(money(trace.cost_micro_usd)), f"without {' and '.join(left_out)}"
     return money(trace.cost_micro_usd), ""
 
 
 def _context(trace: TraceSummary) -> list[str]:
-    """Its tags in an order that all rows share, without the feature, which has its own column."""
-    return sorted({tag for tag in trace.tags if tag != trace.feature}, key=str.casefold)
+    """Its tags as they were given, without the feature, which has its own column."""
+    return [tag for tag in dict.fromkeys(trace.tags) if tag != trace.feature]
 
 
 def _no_figure(trace: TraceSummary) -> Shown:
     if trace.status is Status.RUNNING:
         return word("not yet")
-    return word("unknown" if trace.llm_count else "none")
+    return word("not reported" if trace.llm_count else "none")
 
 
 def at_least(shown: Shown) -> Shown:
@@ -158,7 +162,7 @@ def _reply(trace: TraceSummary, clock: Clock) -> tuple[Markup, str]:
             return visible(trace.error or "no message"), "error"
         case Status.INCOMPLETE:
             heard = f", last heard {clock.text(trace.heard_at)}" if trace.heard_at else ""
-            return visible(f"Its end never arrived{heard}"), "note"
+            return visible(f"its end never arrived{heard}"), "note"
         case Status.INTERRUPTED if not trace.answer:
             return Markup("waits for a person"), "note"
         case Status.CANCELLED if not trace.answer:

@@ -247,6 +247,14 @@ class TracesPage:
         return f"{newer.number + 1:,} to {newer.number + number:,} of {whole}"
 
     @property
+    def paper_title(self) -> str:
+        """What this is a list of, for a sheet of paper, which has no header and is read on another day."""
+        span = self.query.range.phrase
+        if self.query.range.until is None and self.query.range.name in RANGES:
+            span += f" up to {self.clock.day(self.clock.now)} {self.clock.local(self.clock.now):%H:%M}"
+        return f"{self.projects[0]}, Traces, {span} ({self.clock.zone_label}), {self.count_text}"
+
+    @property
     def older(self) -> str:
         """The address of the next page; empty on the last one."""
         cursor = self.listed.page.next

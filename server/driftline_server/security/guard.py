@@ -105,8 +105,7 @@ def _needs_key(problem: str) -> RefusedRequest:
     return RefusedRequest(
         401,
         problem,
-        remedy="make a key with `driftline keys add NAME` and send it as Authorization: Bearer KEY "
-        "(in a client: DRIFTLINE_API_KEY)",
+        remedy="make a key with `driftline keys add NAME` and send it as Authorization: Bearer KEY",
         field="Authorization",
         headers=(("WWW-Authenticate", 'Bearer realm="driftline"'),),
     )

@@ -33,6 +33,13 @@ class Migrated:
     after: str
     backup: Path | None = None
 
+    def told(self) -> str:
+        """What happened to a database that had a version before, in one line; empty where nothing did."""
+        if self.before is None or self.before == self.after:
+            return ""
+        copy = f"; as it was, it lies in {self.backup}" if self.backup else ""
+        return f"upgraded the database from version {self.before} to {self.after}{copy}"
+
 
 def migrate(
     engines: Engines, *, now: Callable[[], datetime], keep_backups: int, migrations: str = MIGRATIONS
@@ -54,14 +61,13 @@ def migrate(
         backup = None
         if before is not None and engines.path is not None:
             backup = back_up(engines.path, version=before, at=now(), keep=keep_backups)
-        with engines.write.begin() as connection:
-            if connection.dialect.name == POSTGRES:
-                connection.exec_driver_sql("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
-            # Another process may have been first while this one waited.
-            _check(_version_of(connection), script, connection)
-            config = _config_of(migrations)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        try:
+            _upgrade(engines, script, migrations)
+        except StoreError:
+            raise
+        except Exception as error:
+            # A step is a program of its own, which may fail with anything.
+            raise _failed(error, Migrated(before=before, after=head, backup=backup)) from error
         return Migrated(before=before, after=head, backup=backup)
     except SQLAlchemyError as error:
         raise explained(error) from error
@@ -117,6 +123,26 @@ def backups_of(path: Path) -> list[Path]:
     """The backups beside a SQLite file, newest first."""
     found = path.parent.glob(f"{path.name}.before-upgrade-from-*Z")
     return sorted(found, key=lambda each: each.name.rpartition("-")[2], reverse=True)
+
+
+def _upgrade(engines: Engines, script: ScriptDirectory, migrations: str) -> None:
+    with engines.write.begin() as connection:
+        if connection.dialect.name == POSTGRES:
+            connection.exec_driver_sql("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+        # Another process may have been first while this one waited.
+        _check(_version_of(connection), script, connection)
+        config = _config_of(migrations)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _failed(error: Exception, wanted: Migrated) -> StoreError:
+    cause = explained(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
+    since = f"from version {wanted.before} " if wanted.before else ""
+    copy = f", and a copy of it lies in {wanted.backup}" if wanted.backup else ""
+    return StoreError(
+        f"cannot bring the database {since}to version {wanted.after}: {cause}; it is as it was{copy}"
+    )
 
 
 def _config_of(migrations: str) -> Config:

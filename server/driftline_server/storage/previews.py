@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from driftline.records import Json, Kind, Message, Run, ToolCall
+from driftline_server.storage.plain_words import plain_words
 from driftline_server.storage.values import MAX_PREVIEW, one_line
 
 _QUESTION_KEYS = ("question", "query", "input", "user_input", "prompt", "text", "topic")
@@ -26,20 +27,20 @@ def asked_of(run: Run) -> str:
     if run.kind is Kind.TOOL:
         return one_line(call_line(run.name, run.inputs))
     if run.messages:
-        return one_line(_last_of(run.messages, "user") or _last_of(run.messages, None))
-    return one_line(_text_in(run.inputs, _QUESTION_KEYS, _USER_ROLES, 0) or _compact(run.inputs))
+        return _in_a_line(_last_of(run.messages, "user") or _last_of(run.messages, None))
+    return _in_a_line(_text_in(run.inputs, _QUESTION_KEYS, _USER_ROLES, 0)) or one_line(_compact(run.inputs))
 
 
 def answered_by(run: Run) -> str:
     """What a run answered: words, else the tools it called, else how many documents it found."""
     if run.answers:
         words = _last_of(run.answers, None)
-        return one_line(words or ", ".join(_called(run.answers)))
+        return _in_a_line(words) or one_line(", ".join(_called(run.answers)))
     if run.documents and run.outputs is None:
         return f"{len(run.documents)} documents" if len(run.documents) > 1 else "1 document"
     # A prompt's output is what a model will be asked.
     roles = _USER_ROLES if run.kind is Kind.PROMPT else _ASSISTANT_ROLES
-    return one_line(_text_in(run.outputs, _ANSWER_KEYS, roles, 0) or _compact(run.outputs))
+    return _in_a_line(_text_in(run.outputs, _ANSWER_KEYS, roles, 0)) or one_line(_compact(run.outputs))
 
 
 def call_line(name: str, arguments: Json) -> str:
@@ -51,6 +52,10 @@ def call_line(name: str, arguments: Json) -> str:
     else:
         shown = _literal(arguments)
     return f"{name}({shown})"
+
+
+def _in_a_line(words: str) -> str:
+    return one_line(plain_words(words[:_ENOUGH]))
 
 
 def _called(answers: Iterable[Message]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, delete, or_, select, update
 
 from driftline_server.storage.engines import POSTGRES
 from driftline_server.storage.errors import StoreError
@@ -101,6 +101,10 @@ class SqlCatalog:
     def get_users(self) -> tuple[User, ...]:
         return tuple(_user_of(row) for row in self._rows(select(users).order_by(users.c.name)))
 
+    def remove_user(self, name: str) -> bool:
+        statement = delete(users).where(users.c.name == key_text(name))
+        return self._write(lambda connection: connection.execute(statement).rowcount > 0)
+
     def put_price_override(self, price: PriceOverride) -> None:
         row = {
             "project": key_text(price.project),
@@ -114,6 +118,15 @@ class SqlCatalog:
         self._write(
             lambda connection: _put(connection, price_overrides, row, ("project", "model", "valid_from"))
         )
+
+    def remove_price_override(self, price: PriceOverride) -> bool:
+        columns = price_overrides.c
+        statement = delete(price_overrides).where(
+            columns.project == key_text(price.project),
+            columns.model == key_text(price.model),
+            columns.valid_from == micros(price.valid_from),
+        )
+        return self._write(lambda connection: connection.execute(statement).rowcount > 0)
 
     def get_price_overrides(self) -> tuple[PriceOverride, ...]:
         columns = price_overrides.c

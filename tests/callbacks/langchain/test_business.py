@@ -48,10 +48,19 @@ def test_a_session_id_wins_over_a_thread_id(watched: Watched) -> None:
     assert (run.session_id, run.metadata) == ("s-1", {"thread_id": "t-1"})
 
 
-def test_ids_may_be_numbers_or_uuids_and_nothing_else(watched: Watched) -> None:
-    leaf.invoke("abc", watched.config(metadata={"user_id": 42, "session_id": UUID(int=7), "feature": ["x"]}))
+def test_ids_may_be_numbers_or_uuids(watched: Watched) -> None:
+    leaf.invoke("abc", watched.config(metadata={"user_id": 42, "session_id": UUID(int=7), "release": 1.5}))
     run = watched.only()
-    assert (run.user_id, run.session_id, run.feature) == ("42", str(UUID(int=7)), None)
+    assert said(run) == {"user_id": "42", "session_id": str(UUID(int=7)), "release": "1.5"}
+    assert run.metadata == {}
+
+
+def test_what_cannot_be_a_text_stays_in_the_metadata_of_every_run(watched: Watched) -> None:
+    facts = {"release": True, "feature": ["x"], "environment": {"name": "eu"}, "endpoint_class": None}
+    outer.invoke("abc", watched.config(metadata={**facts, "user_id": 7.0}))
+    for run in watched.runs():
+        assert said(run) == {"user_id": "7.0"}
+        assert run.metadata == {"release": True, "feature": ["x"], "environment": {"name": "eu"}}
 
 
 def test_a_context_says_it_for_every_call_inside(watched: Watched) -> None:
@@ -107,11 +116,11 @@ def a_chain(template: str = "Explain {term}.", **metadata: Any) -> Any:
 
 
 def test_the_prompt_of_a_model_run_is_named_by_config_or_context(watched: Watched) -> None:
-    config = watched.config(metadata={"prompt_name": "terms", "prompt_version": 3})
+    config = watched.config(metadata={"prompt_name": "terms", "prompt_version": 2.1})
     ScriptedModel(script=["ok"]).invoke("hi", config)
-    with context(prompt_name="terms", prompt_version="3"):
+    with context(prompt_name="terms", prompt_version="2.1"):
         ScriptedModel(script=["ok"]).invoke("hi", watched.config())
-    assert [run.prompt for run in watched.runs()] == [Prompt(name="terms", version="3")] * 2
+    assert [run.prompt for run in watched.runs()] == [Prompt(name="terms", version="2.1")] * 2
 
 
 def test_a_model_carries_the_hash_of_the_template_before_it(watched: Watched) -> None:

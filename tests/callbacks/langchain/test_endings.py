@@ -327,9 +327,17 @@ async def cancel_a_bare_chat_model(watched: Watched) -> None:
     await cancel(Hanging().ainvoke("hi", watched.config()), after=begun)
 
 
-def test_a_cancelled_chat_model_without_a_parent_shows_as_running_until_it_is_given_up() -> None:
+def drop_a_v3_stream(watched: Watched) -> None:
+    events = iter(ScriptedModel(script=[["a", "b"]]).stream_events("hi", watched.config(), version="v3"))
+    next(events)
+
+
+@pytest.mark.parametrize(
+    "leave", [lambda watched: asyncio.run(cancel_a_bare_chat_model(watched)), drop_a_v3_stream]
+)
+def test_a_model_whose_end_langchain_never_tells_shows_as_running_until_it_is_given_up(leave: Any) -> None:
     watched = Watched(ticking=True)
-    asyncio.run(cancel_a_bare_chat_model(watched))
+    leave(watched)
     watched.tick(1_000)
     watched.recorder.tend()
     assert watched.only().status is Status.RUNNING
@@ -341,6 +349,17 @@ def test_a_cancelled_chat_model_without_a_parent_shows_as_running_until_it_is_gi
     assert run.error.message == "nothing was heard of it for 3600 s"
     assert run.messages[0].parts[0].text == "hi"
     assert watched.recorder.open_count == 0
+
+
+def test_a_v3_stream_that_is_dropped_inside_a_chain_is_given_up_soon_after_it() -> None:
+    watched = Watched(ticking=True)
+    RunnableLambda(lambda _: drop_a_v3_stream(watched), name="outer").invoke("x", watched.config())
+    watched.tick(11_000)
+    watched.recorder.tend()
+    run = watched.only(kind=Kind.LLM)
+    assert run.status is Status.INCOMPLETE
+    assert run.error is not None
+    assert run.error.message == "its parent ended (ok) and its own end never arrived"
 
 
 def test_a_handler_that_is_closed_ends_what_is_open(watched: Watched) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -60,3 +62,54 @@ def test_a_pool_that_outlives_a_trace_serves_the_next_one(watched: Watched) -> N
         outer.invoke("b", watched.config())
         pool.submit(leaf.invoke, "c").result()
     assert watched.tree == [["outer", "leaf"]] * 2
+
+
+class Worker:
+    """A thread that is started with its first job, and does the jobs of whoever comes after."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.Queue[Callable[[], Any] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._serve)
+
+    def do(self, job: Callable[[], Any]) -> Any:
+        if not self._thread.is_alive():
+            self._thread.start()
+        done: Future[Any] = Future()
+        self._jobs.put(lambda: done.set_result(job()))
+        return done.result()
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def end(self) -> None:
+        self._jobs.put(None)
+        self._thread.join()
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.end()
+
+
+def test_a_worker_stays_in_the_run_that_started_it(watched: Watched, worker: Worker) -> None:
+    outer = RunnableLambda(lambda text: worker.do(lambda: leaf.invoke(text)), name="outer")
+    for text in "abc":
+        outer.invoke(text, watched.config())
+    assert watched.tree == [["outer", "leaf", "leaf", "leaf"], "outer", "outer"]
+
+
+def test_jobs_that_bring_their_context_stay_in_the_run_that_gave_them(
+    watched: Watched, worker: Worker
+) -> None:
+    def ask(text: str) -> Any:
+        around = copy_context()
+        return worker.do(lambda: around.run(leaf.invoke, text))
+
+    for text in "abc":
+        with context(user_id=text):
+            RunnableLambda(ask, name="outer").invoke(text, watched.config())
+    assert watched.tree == [["outer", "leaf"]] * 3
+    assert {run.user_id for run in watched.runs() if run.inputs == "b"} == {"b"}

@@ -42,8 +42,10 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     for name in [name for name in os.environ if name.startswith("DRIFTLINE_")]:
         monkeypatch.delenv(name)
 
-    def run(*arguments: object, stdin: str = "") -> Result:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+    def run(*arguments: object, stdin: str = "", terminal: bool = False) -> Result:
+        keys = io.TextIOWrapper(io.BytesIO(stdin.encode()))
+        monkeypatch.setattr(keys, "isatty", lambda: terminal)
+        monkeypatch.setattr("sys.stdin", keys)
         code = main([str(each) for each in arguments])
         seen = capsys.readouterr()
         return Result(code, seen.out, seen.err)

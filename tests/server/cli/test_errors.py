@@ -20,7 +20,8 @@ from .conftest import Cli
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("bogus",), "No such command 'bogus'"),
+        (("bogus",), "No such command 'bogus'."),
+        (("trace", "list"), "No such command 'trace'. Did you mean 'traces'?"),
         (("serve", "--port", "many"), "'many' is not a port between 0 and 65535"),
         (("serve", "--port", "99999"), "'99999' is not a port between 0 and 65535"),
         (("demo", "--port", "-1"), "'-1' is not a port between 0 and 65535"),
@@ -28,10 +29,18 @@ from .conftest import Cli
         (("traces", "show", "abc"), "'abc' is no id of a trace"),
         (("traces", "list", "--since", "soon"), "no moment such as 2h, 3d or"),
         (("traces", "list", "--status", "fine"), "'fine' is not one of"),
+        (("traces", "list", "--min-duration", "long"), "'long' is not a time such as 5 s or 800 ms"),
         (("traces", "list", "--data", "no/such/folder"), "there is no data folder"),
         (("traces", "list", "--url", "ftp://here"), "no address of a server"),
         (("traces", "import", "no-such-file"), "does not exist"),
         (("prices", "set", "m", "--input", "cheap", "--output", "1"), "'cheap' is no price"),
+        (("prices", "set", "m*y", "--input", "1", "--output", "1"), "'m*y' is no name of a model"),
+        (("prices", "set", "", "--input", "1", "--output", "1"), "'' is no name of a model"),
+        (("settings", "--data", ""), "the path is empty: name one, or leave the option out"),
+        (("settings", "--config", " "), "the path is empty"),
+        (("traces", "list", "--data", ""), "the path is empty"),
+        (("traces", "export", "--output", ""), "the path is empty"),
+        (("demo", "--data", ""), "the path is empty"),
         (("demo", "--traces", "0"), "0 is not in the range"),
         (("open", "--url"), "requires an argument"),
     ],
@@ -125,12 +134,25 @@ def test_every_command_has_help_in_its_own_words(cli: Cli, name: str) -> None:
     assert f"Usage: driftline {name}" in result.out
 
 
-def test_a_demo_without_langchain_says_where_to_read_on(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("driftline_server.cli.demonstrating.find_spec", lambda name: None)
+@pytest.mark.parametrize(
+    ("installed", "missing"),
+    [
+        ((), "langchain-core and langchain and langgraph, which are"),
+        (("langchain_core",), "langchain and langgraph, which are"),
+        (("langchain_core", "langchain"), "langgraph, which is"),
+    ],
+)
+def test_a_demo_without_its_packages_names_them_and_says_where_to_read_on(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, installed: tuple[str, ...], missing: str
+) -> None:
+    monkeypatch.setattr(
+        "driftline_server.cli.demonstrating.find_spec", lambda name: name if name in installed else None
+    )
     result = cli("demo")
     assert result.code == 1
     assert result.err == (
-        "driftline: the demo needs LangChain: install Driftline with the extra [demo], as README.md shows\n"
+        f"driftline: the demo needs {missing} not installed: "
+        "install Driftline with the extra [demo], as README.md shows\n"
     )
 
 

@@ -97,6 +97,8 @@ def test_a_password_can_come_from_the_environment(
         (("add", "ada", "--password", "short"), "a password has 10 to"),
         (("add", "bob", "--password", PASSWORD), "there is a user bob already"),
         (("passwd", "eve", "--password", PASSWORD), "there is no user eve"),
+        (("remove", "eve", "--yes"), "there is no user eve"),
+        (("remove", "bob", "--yes"), "bob is the last who may log in: add another first"),
     ],
 )
 def test_what_cannot_be_done_to_a_user_is_said(
@@ -107,6 +109,36 @@ def test_what_cannot_be_done_to_a_user_is_said(
     assert result.code == 1
     (line,) = result.err.splitlines()
     assert problem in line
+
+
+def test_a_user_is_removed_but_never_the_last_admin(cli: Cli, data: Path) -> None:
+    for name, role in (("ada", "admin"), ("bob", "member"), ("eve", "admin")):
+        cli("users", "add", name, "--role", role, "--password", PASSWORD, "--data", data)
+    removed = cli("users", "remove", "ada", "--yes", "--data", data)
+    assert (removed.code, removed.out) == (0, "ada may no longer log in\n")
+    refused = cli("users", "remove", "eve", "--yes", "--data", data)
+    assert refused.code == 1
+    assert refused.err == (
+        "driftline: eve is the last admin: add another first, with driftline users add NAME --role admin\n"
+    )
+    assert cli("users", "remove", "bob", "--yes", "--data", data).code == 0
+    with opened_services(Settings(data=data)) as services:
+        assert [user.name for user in access.get_users(services)] == ["eve"]
+        assert access.check_password(services, "ada", PASSWORD) is None
+
+
+def test_before_somebody_is_removed_a_person_is_asked(cli: Cli, data: Path) -> None:
+    for name in ("ada", "bob"):
+        cli("users", "add", name, "--role", "admin", "--password", PASSWORD, "--data", data)
+    remove = ("users", "remove", "bob", "--data", data)
+    unasked = cli(*remove)
+    assert unasked.code == 2
+    assert unasked.err.startswith("driftline: there is no terminal to ask in: agree with --yes\n")
+    refused = cli(*remove, stdin="n\n", terminal=True)
+    assert refused.code == 130
+    assert "bob" in cli("users", "list", "--data", data).out
+    assert cli(*remove, stdin="y\n", terminal=True).code == 0
+    assert "bob" not in cli("users", "list", "--data", data).out
 
 
 def test_a_key_is_shown_once_works_and_can_be_revoked_by_its_name(cli: Cli, data: Path) -> None:
@@ -153,6 +185,41 @@ def test_a_price_is_set_and_listed_in_usd(cli: Cli, data: Path) -> None:
     assert row.split() == [
         "own-model*", "shop", "2026-01-01", "00:00", "UTC", "$0.25", "$1.5", "$0.000001", "as", "input",
     ]  # fmt: skip
+
+
+def test_a_price_is_removed_by_the_name_that_the_list_shows(cli: Cli, data: Path) -> None:
+    def set_price(*more: str) -> None:
+        assert cli("prices", "set", *more, "--input", "1", "--output", "2", "--data", data).code == 0
+
+    def listed() -> list[list[str]]:
+        return [line.split()[:3] for line in cli("prices", "list", "--data", data).out.splitlines()[1:-1]]
+
+    set_price("m*", "--from", "2026-01-01")
+    set_price("m*", "--from", "2026-02-01T10:30:59")
+    set_price("m*", "--from", "2026-03-01")
+    set_price("m*", "--project", "shop", "--from", "2026-01-01")
+    one = cli("prices", "remove", "m*", "--from", "2026-02-01T10:30:00", "--yes", "--data", data)
+    assert (one.code, one.out) == (0, "removed 1 price of m*\n")
+    assert listed() == [
+        ["m*", "every", "2026-01-01"], ["m*", "every", "2026-03-01"], ["m*", "shop", "2026-01-01"]
+    ]  # fmt: skip
+    assert cli("prices", "remove", "m*", "--yes", "--data", data).out == "removed 2 prices of m*\n"
+    assert listed() == [["m*", "shop", "2026-01-01"]]
+    absent = cli("prices", "remove", "m*", "--yes", "--data", data)
+    assert absent.code == 1
+    assert absent.err == (
+        "driftline: no such price of m* is set for every project: see driftline prices list\n"
+    )
+    assert cli("prices", "remove", "m*", "--project", "shop", "--data", data).code == 2, "nobody was asked"
+    assert listed() != []
+
+
+def test_an_empty_data_path_makes_no_database_in_the_current_folder(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli("keys", "add", "ci", "--data", "").code == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -70,6 +71,21 @@ def test_an_open_address_without_login_is_refused(start: Start, tmp_path: Path) 
     assert "--insecure" in line
 
 
+def test_a_server_on_every_address_says_so_and_where_others_reach_it(start: Start, tmp_path: Path) -> None:
+    at = ("--port", 0, "--data", tmp_path / "data")
+    server = start("serve", "--host", "0.0.0.0", "--insecure", *at)
+    port = urlsplit(server.url()).port
+    said = server.wait_for(re.compile(r"every address of this machine; others reach it at (http://\S+)$"))
+    elsewhere = urlsplit(said[1])
+    assert elsewhere.hostname not in ("127.0.0.1", "0.0.0.0", "localhost")
+    assert elsewhere.port == port
+    assert server.stop() == 0
+    alone = start("serve", *at)
+    alone.url()
+    assert alone.stop() == 0
+    assert len(alone.lines) == 1
+
+
 def test_a_worker_runs_beside_a_server_and_ends_cleanly(start: Start, tmp_path: Path) -> None:
     server = start("serve", "--port", 0, "--no-worker", "--data", tmp_path / "data")
     server.url()
@@ -96,6 +112,7 @@ def test_the_demo_fills_a_server_stays_and_leaves_nothing_behind(start: Start, t
     assert Counter(trace["status"] for trace in traces)["ok"] >= 15
     assert {trace["name"] for trace in traces} >= {"ask_document", "extract_terms", "calculate"}
     assert all(trace["cost"]["unknown"] == 0 for trace in traces)
+    assert "Its traces are deleted when it ends; --keep, or --data FOLDER, keeps them\n" in demo.lines
     assert demo.stop() == 0
     assert demo.errors() == ""
     assert not list(tmp_path.glob("driftline-demo-*"))
@@ -136,6 +153,7 @@ def test_the_demo_keeps_its_traces_where_it_is_told_to_and_nowhere_else(start: S
         DRIFTLINE_ENABLED="0",
     )  # fmt: skip
     assert demo.wait_for(DELIVERED)["lost"] == "0"
+    assert f"Its traces stay in {tmp_path / 'kept'}\n" in demo.lines
     assert demo.stop() == 0
     assert (tmp_path / "kept" / "driftline.db").is_file()
     assert not (tmp_path / "elsewhere.db").exists()

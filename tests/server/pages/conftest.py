@@ -14,7 +14,7 @@ Read = Callable[..., str]
 
 def words_of(html: str) -> str:
     """What a page says, without its markup, every space the same."""
-    body = re.sub(r"<(script|style|title|datalist)\b.*?</\1>", " ", html, flags=re.S)
+    body = re.sub(r"<(script|style|title|datalist)\b.*?</\1>", " ", html.replace("<wbr>", ""), flags=re.S)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).replace("\u202f", " ").split())
 
 

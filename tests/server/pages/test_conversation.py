@@ -63,16 +63,82 @@ def test_what_an_earlier_model_run_saw_is_folded_and_what_is_new_stands_open() -
         ("w" * 500, "Show all 500 characters"),
     ],
 )
-def test_a_user_text_of_more_than_six_lines_is_folded(text: str, fold: str) -> None:
-    (turn,) = read_conversation(a_dialogue(said("user", text))).turns
+def test_an_earlier_user_text_of_more_than_six_lines_is_folded(text: str, fold: str) -> None:
+    turn, _ = read_conversation(a_dialogue(said("user", text), said("user", "hi"))).turns
     assert turn.blocks[0].said is not None
     assert turn.blocks[0].said.fold == fold
+
+
+def test_the_last_words_of_the_user_stand_open_and_where_they_are_too_long_their_end_does() -> None:
+    passages = "Passages:\n" + "[1] A passage.\n" * 20 + "Question: what is EBITDA?"
+    (turn,) = read_conversation(a_dialogue(said("user", passages))).turns
+    assert turn.blocks[0].said is not None
+    assert turn.blocks[0].said.fold == ""
+    (turn,) = read_conversation(a_dialogue(said("user", passages.replace(".\n", ".\n\n\n")))).turns
+    assert turn.blocks[0].said is not None
+    assert turn.blocks[0].said.fold == "Show all 62 lines"
+    assert turn.blocks[0].said.ends == "Question: what is EBITDA?"
+    (turn,) = read_conversation(a_dialogue(said("user", "word " * 900))).turns
+    assert turn.blocks[0].said is not None
+    assert turn.blocks[0].said.ends.startswith("… word word")
+    assert len(turn.blocks[0].said.ends) <= 242
 
 
 def test_nothing_is_folded_for_who_asked_for_all() -> None:
     (turn,) = read_conversation(a_dialogue(said("user", "line\n" * 60)), whole=True).turns
     assert turn.blocks[0].said is not None
     assert turn.blocks[0].said.fold == ""
+
+
+HUMAN = {"$type": "HumanMessage", "content": "How much in CHF?", "type": "human", "id": "1"}
+CALL = {
+    "$type": "AIMessage",
+    "type": "ai",
+    "content": "",
+    "tool_calls": [{"name": "fx_rate", "args": {"base": "EUR"}, "id": "c1", "type": "tool_call"}],
+}
+RATE = {"$type": "ToolMessage", "type": "tool", "content": "0.96", "tool_call_id": "c1"}
+ANSWER = {"type": "AIMessageChunk", "$type": "AIMessageChunk", "content": [{"type": "text", "text": "960"}]}
+
+
+def a_graph(inputs: Any, outputs: Any) -> Run:
+    return a_run(kind=Kind.AGENT, inputs=inputs, outputs=outputs)
+
+
+def roles_of(run: Run) -> list[list[str]]:
+    dialogue = read_conversation(run)
+    return [[turn.role for turn in turns] for turns in (dialogue.earlier, dialogue.turns, dialogue.answers)]
+
+
+def test_the_messages_in_the_state_of_a_graph_are_a_dialogue() -> None:
+    run = a_graph({"messages": [HUMAN]}, {"messages": [HUMAN, CALL, RATE, ANSWER], "steps": 2})
+    assert roles_of(run) == [[], ["user", "assistant", "tool"], ["assistant"]]
+    dialogue = read_conversation(run)
+    assert dialogue.turns[1].calls[0].name == "fx_rate"
+    assert dialogue.turns[2].note == "fx_<wbr>rate returned"
+    assert dialogue.answers[0].spoken == "outputs/messages/3/content/0/text"
+    assert [read_raw(run, turn.spoken) for turn in (dialogue.turns[0], dialogue.answers[0])] == [
+        "How much in CHF?",
+        "960",
+    ]
+
+
+def test_what_a_graph_remembered_from_before_is_folded() -> None:
+    old = [{"type": "human", "content": "Hello"}, {"type": "ai", "content": "Good day"}]
+    run = a_graph({"messages": [HUMAN]}, {"messages": [*old, HUMAN, ANSWER]})
+    assert roles_of(run) == [["user", "assistant"], ["user"], ["assistant"]]
+
+
+def test_a_step_that_gives_only_what_is_new_continues_what_it_was_given() -> None:
+    assert roles_of(a_graph({"messages": [HUMAN]}, {"messages": [ANSWER]})) == [[], ["user"], ["assistant"]]
+    assert roles_of(a_graph({"messages": [["user", "hi"]]}, None)) == [[], ["user"], []]
+    wrapped = {"type": "constructor", "id": ["langchain", "HumanMessage"], "kwargs": {"content": "hi"}}
+    assert roles_of(a_graph({"messages": [wrapped]}, None)) == [[], ["user"], []]
+
+
+@pytest.mark.parametrize("messages", ["hi", [], [1], [{"sent": "hi"}], [HUMAN, None], [["user", "hi", "x"]]])
+def test_what_is_only_called_messages_is_no_dialogue(messages: Any) -> None:
+    assert roles_of(a_graph({"messages": messages}, None)) == [[], [], []]
 
 
 def test_a_tool_call_reads_as_a_call_and_its_result_names_it() -> None:
@@ -223,3 +289,16 @@ def test_any_part_of_a_run_can_be_read_as_it_was_recorded() -> None:
 def test_a_part_that_is_not_there_is_not_found(place: str) -> None:
     with pytest.raises(LookupError):
         read_raw(a_dialogue(said("user", "hi")), place)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_prose"),
+    [
+        ("The lender may assign the loan in parts of at least EUR 500,000.", True),
+        ("Fjordlight, back office", False),
+        ("if x:\n    return the rate of the day on which it was paid", False),
+        ("| a | b |\n| one two three four five six seven eight | 2 |", False),
+    ],
+)
+def test_sentences_within_data_are_set_as_what_somebody_said(text: str, is_prose: bool) -> None:
+    assert ('class="js prose"' in view_json({"value": text}).html) == is_prose

@@ -56,17 +56,27 @@ def test_a_stall_says_how_long_and_where() -> None:
     (finding,) = find_problems(a_summary(), tree(run("llm", kind=Kind.LLM, took=1600, timeline=stream)))
     assert finding.title == "Stream stood still for 1.42\u00a0s"
     assert finding.detail == "after chunk 3"
+    counted = tree(run("llm", kind=Kind.LLM, took=1600, timeline=stream, output_tokens=5))
+    assert find_problems(a_summary(), counted)[0].detail == "after token 3"
 
 
 def test_a_trace_that_waits_for_a_person_says_where() -> None:
     waiting = Status.INTERRUPTED
     grown = tree(run("root", status=waiting), run("approve", "root", at=1, status=waiting))
     (finding,) = find_problems(a_summary(status=waiting), grown)
-    assert (finding.title, finding.run_id, finding.trace_id) == ("Waits for a person", "approve", "")
-    next_trace = a_summary(trace_id="f" * 32, question="Approved by l.dubois")
-    (finding,) = find_problems(a_summary(status=waiting), grown, resumed_by=next_trace)
-    assert (finding.title, finding.tone, finding.trace_id) == ("Waited for a person", "calm", "f" * 32)
-    assert finding.detail == "in approve; another trace of the session went on: Approved by l.dubois"
+    assert (finding.title, finding.run_id, finding.trace_id) == (
+        "Waits for a person in approve",
+        "approve",
+        "",
+    )
+    later = a_summary(trace_id="f" * 32, name="draft_notice")
+    (finding,) = find_problems(a_summary(status=waiting), grown, resumed_by=later, resumed_at="01:43:52")
+    assert (finding.title, finding.tone, finding.trace_id) == (
+        "Waited for a person in approve",
+        "calm",
+        "f" * 32,
+    )
+    assert finding.detail == "continued in draft_notice, 01:43:52 →"
 
 
 def test_a_stopped_trace_says_how_far_the_answer_had_come() -> None:

@@ -38,6 +38,25 @@ def test_the_first_and_the_last_token_are_named_below() -> None:
     assert (counted.first_label, counted.end_label) == ("", "token 31 · 400\u00a0ms")
 
 
+def test_where_the_first_token_came_late_its_words_stand_before_it_or_in_the_wait() -> None:
+    late = strip_of(10.0, first=280.0, took=400.0)
+    assert (late.first_label, late.first_is_before) == ("first token", True)
+    very_late = strip_of(10.0, first=380.0, took=400.0)
+    assert (very_late.first_label, very_late.wait_label) == ("", "wait 380\u00a0ms for the first token")
+
+
+def test_what_no_provider_counted_is_called_chunks_throughout() -> None:
+    gaps = [10.0] * 30
+    facts = {fact.name: fact for fact in strip_of(*gaps).facts}
+    assert str(facts["Speed"].value).endswith("chunks/s")
+    counted = draw_strip(a_stream(100, 10, 10, 2000, 10), 2200.0, output_tokens=5)
+    assert counted is not None
+    told = {fact.name: fact for fact in counted.facts}
+    assert str(told["Speed"].value).endswith("tokens/s")
+    assert told["Gaps"].title == "between 5 tokens"
+    assert counted.summary.endswith("after token 3")
+
+
 def test_every_gap_is_a_tick_and_slow_ones_are_apart() -> None:
     strip = strip_of(*[10.0] * 40, 90.0)
     assert strip.ticks.count("M") == 40
@@ -84,6 +103,7 @@ def test_reasoning_and_tool_arguments_get_a_row_of_their_own() -> None:
     strip = draw_strip(timeline_of(started_ns=0, marks=marks), 100.0)
     assert strip is not None
     assert [(bar.channel, bar.x) for bar in strip.channels] == [("reasoning", "10.000%"), ("text", "40.000%")]
+    assert strip.channel_names == ("reasoning", "text")
     assert "First text" in [fact.name for fact in strip.facts]
     assert strip_of(10.0).channels == ()
 

@@ -10,7 +10,7 @@ import pytest
 from contracts.records import BEGIN, Clock, a_child, a_full_run, a_model_run, a_run, a_score, an_id, said
 from flask.testing import FlaskClient
 
-from driftline.records import Cost, Document, Event, Fingerprint, Kind, Prompt, Run, RunError, Status
+from driftline.records import Cost, Document, Event, Fingerprint, Kind, Prompt, Run, RunError, Status, Usage
 from driftline_server.operations.services import Services
 
 from .conftest import Read, words_of
@@ -32,6 +32,11 @@ def panel_of(html: str) -> str:
 def rows_of(html: str) -> list[str]:
     """The names in the tree, in their order."""
     return [words_of(row) for row in re.findall(r'role="treeitem".*?<b>(.*?)</b>', html)]
+
+
+def took_in_the_tree(html: str) -> str:
+    """What the first row says of its length."""
+    return words_of(html.partition('class="run-dur">')[2].partition('<span class="run-tok"')[0])
 
 
 def test_a_trace_shows_its_facts_and_its_runs(services: Services, client: FlaskClient, read: Read) -> None:
@@ -138,6 +143,8 @@ def test_a_link_without_a_filter_finds_old_traces_among_all(
     address = add(services, a_run())
     clock.advance(days=90)
     assert "1 of 1 traces" in read(address)
+    assert "1 of 1 traces" in read(f"{address}?range=all&project=shop")
+    assert "not in this time range" in read(f"{address}?range=24h")
 
 
 def test_an_error_shows_its_message_and_its_stack(services: Services, client: FlaskClient) -> None:
@@ -183,9 +190,73 @@ def test_a_model_run_shows_everything_that_is_known_of_it(services: Services, re
 
 def test_an_unknown_price_and_missing_usage_are_words(services: Services, client: FlaskClient) -> None:
     root = a_run()
-    page = panel_of(client.get(add(services, root, a_model_run(root, usage=None))).text)
+    silent = a_model_run(root, usage=None)
+    address = add(services, root, silent, a_model_run(root, usage=Usage(input_tokens=1, output_tokens=1)))
+    page = panel_of(client.get(f"{address}?run={silent.id}").text)
     assert "Tokens not reported" in page
-    assert "Cost unknown price" in page
+    assert "Cost not reported" in page
+    assert "Cost unknown price" in panel_of(client.get(address).text)
+
+
+def test_a_sum_without_the_usage_of_a_run_says_at_least_wherever_it_stands(
+    services: Services, client: FlaskClient
+) -> None:
+    root = a_run()
+    told = a_model_run(
+        root, usage=Usage(input_tokens=80, output_tokens=5), cost=Cost(total_micro_usd=84), after_ms=1
+    )
+    html = client.get(add(services, root, told, a_model_run(root, usage=None, after_ms=2))).text
+    page = words_of(html)
+    assert "Tokens ≥ 85 Cost ≥ $0.0001" in page
+    assert [words_of(row) for row in re.findall(r'class="run-tok">(.*?)</span>', html)] == ["≥ 85", "85", ""]
+
+
+def test_what_has_not_ended_says_in_one_way_how_long_it_took(
+    services: Services, client: FlaskClient, clock: Clock
+) -> None:
+    running = a_run(status=Status.RUNNING, duration_ms=None, revision=0)
+    address = add(services, running)
+    clock.advance(seconds=3)
+    html = client.get(address).text
+    in_head_panel_and_timing = re.findall(r"Took ([\w.]+ s so far)", words_of(html))
+    assert in_head_panel_and_timing == ["3.00 s so far"] * 3
+    assert took_in_the_tree(html) == "3.00 s so far"
+    lost = a_run(status=Status.INCOMPLETE, duration_ms=None)
+    html = client.get(add(services, lost)).text
+    assert words_of(html).count("Took unknown") == 3
+    assert took_in_the_tree(html) == "unknown"
+
+
+def test_a_model_that_answered_at_once_says_that_it_was_not_streamed(
+    services: Services, client: FlaskClient
+) -> None:
+    root = a_run()
+    assert "First token not streamed" in panel_of(client.get(add(services, root, a_model_run(root))).text)
+
+
+def test_what_models_are_called_is_said_once(services: Services, client: FlaskClient) -> None:
+    root = a_run()
+    alike = a_model_run(
+        root,
+        model_requested="m-1",
+        model_answered="m-1",
+        fingerprint=Fingerprint(response_model="m-1"),
+    )
+    page = panel_of(client.get(add(services, root, alike) + "?tab=metadata").text)
+    assert "Model m-1" in page
+    assert "Model answered" not in page
+    assert "Model in the response" not in page
+
+
+def test_an_agent_that_holds_messages_shows_them_as_a_conversation(
+    services: Services, client: FlaskClient
+) -> None:
+    asked = {"type": "human", "content": "What is it?"}
+    root = a_run(kind=Kind.AGENT, inputs={"messages": [asked]}, outputs={"messages": [asked]})
+    html = client.get(add(services, root)).text
+    assert re.search(r'id="tab-conversation"[^>]*aria-selected="true"', html)
+    assert "User What is it?" in panel_of(html)
+    assert "No answer was recorded" not in html
 
 
 def test_documents_are_the_first_thing_of_a_retriever(services: Services, client: FlaskClient) -> None:
@@ -335,7 +406,7 @@ def test_a_trace_that_waited_leads_to_the_one_that_went_on(services: Services, c
     add(services, later, latest)
     html = client.get(address).text
     assert f'href="/traces/{later.trace_id}"' in html
-    assert "another trace of the session went on: Approved" in html
+    assert "continued in draft, 05:06:12 →" in html
 
 
 def test_an_error_is_named_by_its_class_with_its_module_at_hand(

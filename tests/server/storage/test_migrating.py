@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -28,6 +31,15 @@ from driftline_server.storage.tables import metadata
 HERE = Path(__file__).parent
 VERSION_1 = HERE / "files" / "version-1.db"
 """Written by the first version of the tables, with runs, scores and a catalog in it."""
+OF_A_LATER_PROGRAM = """
+import sys
+from functools import partial
+from driftline_server.cli import main
+from driftline_server.storage import opening
+opening.migrate = partial(opening.migrate, migrations=sys.argv[1])
+sys.exit(main(["prices", "list", "--data", sys.argv[2]]))
+"""
+"""A command as a later version of the program would run it."""
 LATER_STEP = '''
 """A later step, for tests."""
 
@@ -85,6 +97,7 @@ def columns_of(path: Path) -> set[str]:
 def test_an_empty_database_gets_the_tables_and_no_backup(sqlite_url: str, engines: Engines) -> None:
     stores = open_stores(sqlite_url)
     assert (stores.migrated.before, stores.migrated.after, stores.migrated.backup) == (None, head(), None)
+    assert stores.migrated.told() == ""
     with engines.read.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     stores.close()
@@ -155,6 +168,9 @@ def test_an_upgrade_backs_the_file_up_first(tmp_path: Path, engines: Engines, la
     stores.close()
     assert (migrated.before, migrated.after) == (head(), "9999")
     assert migrated.backup is not None
+    assert migrated.told() == (
+        f"upgraded the database from version {head()} to 9999; as it was, it lies in {migrated.backup}"
+    )
     assert stat.S_IMODE(migrated.backup.stat().st_mode) == 0o600
     assert "mood" in columns_of(path)
     assert "mood" not in columns_of(migrated.backup)
@@ -167,6 +183,7 @@ def test_opening_a_database_of_this_version_makes_no_backup(sqlite_url: str) -> 
     open_stores(sqlite_url).close()
     stores = open_stores(sqlite_url)
     assert (stores.migrated.before, stores.migrated.backup) == (head(), None)
+    assert stores.migrated.told() == ""
     stores.close()
 
 
@@ -198,14 +215,64 @@ def test_a_backup_that_cannot_be_written_stops_the_upgrade(
     assert not list(tmp_path.glob("*.unfinished"))
 
 
-def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path: Path, engines: Engines) -> None:
+@pytest.mark.parametrize(
+    ("then", "cause"),
+    [
+        ('op.execute("insert into nowhere values (1)")', "the database refused: no such table: nowhere"),
+        ('raise RuntimeError("out of luck")', "RuntimeError: out of luck"),
+    ],
+)
+def test_a_step_that_fails_leaves_the_database_as_it_was_and_says_so(
+    tmp_path: Path, engines: Engines, then: str, cause: str
+) -> None:
     path = tmp_path / "driftline.db"
     open_stores(f"sqlite:///{path}").close()
-    broken = with_later_step(tmp_path, then='op.execute("insert into nowhere values (1)")')
-    with pytest.raises(StoreError, match="no such table: nowhere"):
+    broken = with_later_step(tmp_path, then=then)
+    with pytest.raises(StoreError) as failed:
         migrate(engines, now=Clock(), keep_backups=3, migrations=str(broken))
+    [backup] = backups_of(path)
+    assert str(failed.value) == (
+        f"cannot bring the database from version {head()} to version 9999: {cause}; "
+        f"it is as it was, and a copy of it lies in {backup}"
+    )
     assert "mood" not in columns_of(path)
     open_stores(f"sqlite:///{path}").close()
+
+
+@pytest.mark.parametrize(
+    ("then", "code", "said"),
+    [
+        ("pass", 0, "upgraded the database from version {head} to 9999; as it was, it lies in {backup}\n"),
+        (
+            'raise RuntimeError("out of luck")',
+            1,
+            "driftline: cannot bring the database from version {head} to version 9999: RuntimeError: "
+            "out of luck; it is as it was, and a copy of it lies in {backup}\n",
+        ),
+    ],
+)
+def test_an_upgrade_is_one_line_on_the_console(tmp_path: Path, then: str, code: int, said: str) -> None:
+    path = tmp_path / "driftline.db"
+    open_stores(f"sqlite:///{path}").close()
+    folder = with_later_step(tmp_path, then=then)
+    command = [sys.executable, "-c", OF_A_LATER_PROGRAM, str(folder), str(tmp_path)]
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("DRIFTLINE_")}
+    program = subprocess.run(command, capture_output=True, text=True, env=ours, timeout=60, check=False)
+    [backup] = backups_of(path)
+    assert (program.returncode, program.stderr) == (code, said.format(head=head(), backup=backup))
+
+
+@pytest.mark.postgres
+def test_a_step_that_fails_on_postgres_leaves_the_database_as_it_was_and_says_so(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    open_stores(postgres_url).close()
+    engines = open_engines(postgres_url, synchronous="FULL", busy_timeout_ms=5_000, pool_size=2)
+    broken = with_later_step(tmp_path, then='raise RuntimeError("out of luck")')
+    with pytest.raises(StoreError, match=r"to version 9999: RuntimeError: out of luck; it is as it was$"):
+        migrate(engines, now=Clock(), keep_backups=3, migrations=str(broken))
+    engines.close()
+    open_stores(postgres_url).close()
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(

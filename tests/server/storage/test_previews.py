@@ -156,3 +156,24 @@ def test_deep_nesting_ends() -> None:
     for _ in range(60):
         nested = {"input": nested}
     assert len(asked_of(a_run(inputs=nested))) <= MAX_PREVIEW
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a **term loan of EUR 42,500,000**. [1]", "a term loan of EUR 42,500,000. [1]"),
+        ("To Mutuelle SA\r\nOn behalf of\n\nAteliers", "To Mutuelle SA · On behalf of · Ateliers"),
+        ("## Terms\n- *rent*: 5\n- `notice`: 3", "Terms · rent: 5 · notice: 3"),
+        ("| Term | Value |\n|---|:---|\n| Rent | 5 |", "Term | Value · Rent | 5"),
+        ("```python\nprint(2 ** 3)\n```", "print(2 ** 3)"),
+        ("2*3*4 and def f(*args, **kwargs) and __init__", "2*3*4 and def f(*args, **kwargs) and __init__"),
+        ("- 5 °C, #1 and *.py, *.js", "- 5 °C, #1 and *.py, *.js"),
+        ('{\n  "a": "**b**"\n}', '{ "a": "**b**" }'),
+        ('["a",\n"b"]', '["a", "b"]'),
+        ("[1] The rent\n[2] The term", "[1] The rent · [2] The term"),
+        ("---", "---"),
+    ],
+)
+def test_words_are_read_without_their_marks_and_with_their_line_breaks(text: str, words: str) -> None:
+    assert answered_by(a_run(outputs=text)) == words
+    assert asked_of(a_run(inputs=text)) == words

@@ -10,6 +10,7 @@ import "./find.js";
 import "./detail.js";
 import "./copying.js";
 import "./waiting.js";
+import "./connection.js";
 import "./print.js";
 import "./theme.js";
 import "./keys.js";

@@ -5,6 +5,7 @@ import { onKey } from "./shortcuts.js";
 
 const panel = document.getElementById("detail");
 const tabs = () => [...(panel?.querySelectorAll("[role=tab]") ?? [])];
+const currentTab = () => tabs().find((tab) => tab.ariaSelected === "true");
 const REST_MS = 70;
 const PATIENCE_MS = 150;
 let underway = null;
@@ -37,6 +38,7 @@ async function load(id, address, signal) {
     if (signal.aborted) return;
     panel.replaceChildren(document.createRange().createContextualFragment(html));
     panel.scrollTop = 0;
+    keepInView(currentTab());
   } catch (error) {
     if (signal.aborted) return;
     sayFailed(error instanceof TypeError ? "No connection to the server" : `The run could not be read: ${error.message}`, () => {
@@ -75,12 +77,19 @@ function warningIcon() {
   return document.getElementById("failed-icon").content.firstElementChild.cloneNode(true);
 }
 
+/** Where the tabs are wider than the window, the current one is in view. */
+function keepInView(tab) {
+  const list = tab.parentElement;
+  list.scrollLeft = tab.offsetLeft - list.offsetLeft - (list.clientWidth - tab.offsetWidth) / 2;
+}
+
 function showTab(tab, { focus = false } = {}) {
   if (!tab) return;
   for (const other of tabs()) other.ariaSelected = String(other === tab);
   for (const pane of panel.querySelectorAll("[role=tabpanel]")) pane.hidden = pane.id !== tab.getAttribute("aria-controls");
   sessionStorage.setItem(`tab-${panel.querySelector(".d-all").dataset.detailKind}`, tab.dataset.tab);
   history.replaceState(history.state, "", tab.href);
+  keepInView(tab);
   if (focus) tab.focus();
 }
 
@@ -92,6 +101,14 @@ function showText(choice) {
   }
 }
 
+/** What was unfolded by its beginning is folded by its end; then that beginning is in view again. */
+function foldAgain(details) {
+  details.open = false;
+  const summary = details.querySelector("summary");
+  summary.focus({ preventScroll: true });
+  summary.scrollIntoView({ block: "nearest" });
+}
+
 panel?.addEventListener("click", (event) => {
   const tab = event.target.closest("[role=tab]");
   const button = event.target.closest("button");
@@ -100,6 +117,7 @@ panel?.addEventListener("click", (event) => {
     showTab(tab);
   }
   if (button?.dataset.do === "text") showText(button.dataset.textChoice);
+  if (button?.dataset.do === "fold") foldAgain(button.closest("details"));
   if (button?.dataset.do === "copy-link") copy(button, location.href);
 });
 
@@ -112,6 +130,7 @@ panel?.addEventListener("keydown", (event) => {
 });
 
 if (panel) {
+  if (currentTab()) keepInView(currentTab());
   onKey(() => tabs().map((_, at) => String(at + 1)), "views of the run", (event) => showTab(tabs()[Number(event.key) - 1]));
   onKey(["y"], "copy the link to this run", () => panel.querySelector("[data-do=copy-link]")?.click());
 }
