@@ -151,9 +151,14 @@ def test_the_question_of_a_running_trace_may_still_be_on_its_way(services: Servi
     assert "question not known yet" in read("/traces")
 
 
-def test_tags_stand_as_they_were_given_without_the_feature(services: Services, read: Read) -> None:
-    add(services, a_run(name="one", feature="fx", tags=("loan", "fx", "DE", "loan")))
-    assert "one loan, DE" in read("/traces")
+def test_tags_stand_in_one_order_with_codes_first_and_without_the_feature(
+    services: Services, read: Read
+) -> None:
+    add(services, a_run(name="one", feature="fx", tags=("loan", "fx", "DE")))
+    add(services, a_run(name="two", feature="fx", tags=("UK", "fx", "loan")))
+    page = read("/traces")
+    assert "one DE, loan" in page
+    assert "two UK, loan" in page
 
 
 def test_what_is_not_known_is_a_word_and_never_a_zero(services: Services, read: Read) -> None:
