@@ -49,13 +49,27 @@ with tempfile.TemporaryDirectory() as folder:
         print(f"  first page: {sum(len(each.data) for each in answers) // 1024} KB in {len(answers)} answers")
 """
 
+TRACE_ONE_CALL = """
+from driftline.delivery import Delivery
+from driftline.exporters import MemoryExporter
+from driftline.integrations.langchain import DriftlineCallbackHandler
+from driftline.recorder import Recorder
+from langchain_core.language_models import FakeListChatModel
+exporter = MemoryExporter()
+handler = DriftlineCallbackHandler(recorder=Recorder(Delivery(exporter)))
+FakeListChatModel(responses=["yes"]).invoke("hi", config={"callbacks": [handler]})
+assert handler.flush(10)
+assert [run.name for run in exporter.runs] == ["FakeListChatModel"]
+"""
+
 
 def main() -> None:
-    """Build, then try the client and the server, each in an environment of its own."""
+    """Build, then try the client and the server in environments of their own, and LangChain beside it."""
     wheel = build_wheel()
     with tempfile.TemporaryDirectory() as folder:
         try_client(wheel, Path(folder) / "client")
         try_server(wheel, Path(folder) / "server")
+        try_handler(wheel, Path(folder) / "server")
 
 
 def build_wheel() -> Path:
@@ -94,6 +108,14 @@ def try_server(wheel: Path, folder: Path) -> None:
     assert distributions < MAX_SERVER_DISTRIBUTIONS
     assert megabytes < MAX_SERVER_MB
     run(python, "-c", ASK_FOR_FIRST_PAGE)
+
+
+def try_handler(wheel: Path, folder: Path) -> None:
+    """With the extras that README.md names, the environment of the server also traces LangChain."""
+    python = str(folder / "bin" / "python")
+    run(python, "-m", "pip", "install", "--quiet", f"{wheel}[server,langchain]")
+    run(python, "-c", TRACE_ONE_CALL)
+    say("the extras [server,langchain]: a call of LangChain is traced")
 
 
 def run(*command: str) -> None:

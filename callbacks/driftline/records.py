@@ -324,7 +324,7 @@ class Run:
     older_fields: Mapping[str, int] = field(default_factory=dict)
     """Fields that came from a lower revision than ``revision``, with theirs. Written by merging only."""
     derived: tuple[str, ...] = ()
-    """Fields that no record said: merging worked them out from others, so anyone who says them wins."""
+    """Fields that no record said: merging, or a server, worked them out, so anyone who says them wins."""
     extra: JsonObject = field(default_factory=dict)
 
 

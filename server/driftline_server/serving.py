@@ -129,12 +129,14 @@ class RunningServer:
 @contextmanager
 def _listening(services: Services) -> Iterator[RunningServer]:
     from driftline_server.app import create_app
+    from driftline_server.security import body_check
     from driftline_server.waitress_server import WaitressServer
 
     settings = services.settings
     sockets = open_sockets(settings.host, settings.port)
     try:
-        server = WaitressServer(create_app(services), sockets, settings)
+        app = create_app(services)
+        server = WaitressServer(app, sockets, settings, ignores_body=body_check(app, services))
     except BaseException:
         for each in sockets:
             each.close()

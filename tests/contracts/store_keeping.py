@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -20,7 +21,8 @@ from contracts.records import (
 )
 
 from driftline.errors import DriftlineError
-from driftline.records import Cost, Kind, RunError, Status, TokenTimeline, Usage
+from driftline.records import Cost, Kind, Run, RunError, Status, TokenTimeline, Usage
+from driftline_server.storage.costs import with_found_cost
 from driftline_server.storage.protocols import RunStore
 from driftline_server.storage.queries import (
     Added,
@@ -239,6 +241,41 @@ class KeepingRuns:
         summary = store.get_trace_summary(root.id)
         assert summary is not None
         assert (summary.input_tokens, summary.cost_micro_usd) == (2**53 - 1, 2**53 - 1)
+
+    def test_a_run_is_priced_with_all_that_is_known_of_it(self, store: RunStore) -> None:
+        seen: list[tuple[str, str, list[Run]]] = []
+
+        def price(run: Run, parts: Sequence[Run]) -> Run:
+            seen.append((run.name, str(run.outputs), list(parts)))
+            return with_found_cost(run, Cost(total_micro_usd=len(seen)))
+
+        run = a_run(name="answer", outputs="in May")
+        start, end = the_start_of(run), Run(id=run.id, trace_id=run.trace_id, outputs="in May", revision=1)
+        store.add_runs([start], price=price)
+        first = store.get_run(run.id)
+        store.add_runs([end], price=price)
+        assert first is not None
+        assert seen[0] == ("answer", "None", [])
+        assert seen[-1] == ("answer", "in May", [first, with_found_cost(end, Cost(total_micro_usd=2))])
+        joined = store.get_run(run.id)
+        assert joined is not None
+        assert joined.cost == Cost(total_micro_usd=len(seen))
+        summary = store.get_run_summaries(run.trace_id)[0]
+        assert summary.cost_micro_usd == len(seen)
+
+    def test_a_cost_that_nobody_said_outlives_what_is_heard_later(self, store: RunStore) -> None:
+        cost = Cost(total_micro_usd=5)
+        run = with_found_cost(a_run(), cost)
+        store.add_runs([run])
+        later = Run(id=run.id, trace_id=run.trace_id, tags=("late",), revision=run.revision + 1)
+        store.add_runs([later])
+        stored = store.get_run(run.id)
+        assert stored is not None
+        assert (stored.cost, "cost" in stored.derived, stored.tags) == (cost, True, ("late",))
+        store.add_runs([replace(later, cost=Cost(total_micro_usd=4))])
+        stored = store.get_run(run.id)
+        assert stored is not None
+        assert (stored.cost, "cost" in stored.derived) == (Cost(total_micro_usd=4), False)
 
     def test_a_batch_that_cannot_be_written_leaves_nothing_behind(self, store: RunStore) -> None:
         good, bad = a_run(), a_run(inputs={"what": object()})

@@ -5,7 +5,10 @@ say what the block needs:
 
 - ``python`` and ``sh`` blocks are run, each in a process of its own in an empty folder;
 - ``server``: with a fresh server, whose address is in ``DRIFTLINE_URL``;
-- ``elsewhere=PLACE``: not run here, because PLACE runs it (such as ``.ci/try_demo.py``) or a reader has to;
+- ``postgres``: with an empty database of PostgreSQL, whose address is in ``DRIFTLINE_DATABASE_URL``;
+- ``stays``: it ends with a program that goes on until Ctrl-C, and is ended so as soon as that one is ready;
+- ``elsewhere=PLACE``: not run here, because PLACE runs it (such as ``.ci/try_demo.py``), or the reader alone:
+  then ``because=WHY`` says what is missing here;
 - ``json``, ``toml`` and ``yaml`` blocks are read; ``text`` is for people.
 
 A comment ``<!-- before`` … ``-->`` in front of a block holds code that is run before it, one
@@ -46,7 +49,15 @@ class Snippet:
     @property
     def elsewhere(self) -> str | None:
         """Who runs it in place of this test; ``None`` where it is run here."""
-        return next((each.partition("=")[2] for each in self.needs if each.startswith("elsewhere=")), None)
+        return self._need("elsewhere")
+
+    @property
+    def because(self) -> str | None:
+        """Why only a reader can run it; ``None`` where that is not said."""
+        return self._need("because")
+
+    def _need(self, name: str) -> str | None:
+        return next((each.partition("=")[2] for each in self.needs if each.startswith(f"{name}=")), None)
 
 
 def snippets_of(page: Path) -> Iterator[Snippet]:

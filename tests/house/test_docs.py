@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -22,7 +24,8 @@ PAGES = pages()
 SNIPPETS = [snippet for page in PAGES for snippet in snippets_of(page)]
 RUN = ("python", "sh")
 READ = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
-NEEDS = re.compile(r"server|elsewhere=\S+")
+NEEDS = re.compile(r"server|postgres|stays|elsewhere=\S+|because=\S+")
+READY = "Ctrl-C ends it"
 LINK = re.compile(r"(?:\]\(|src=\"|srcset=\")([^)\s\"]+)")
 
 
@@ -37,15 +40,50 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {**kept, "PATH": path, "HOME": str(folder), "DRIFTLINE_DATA": str(folder / "data"), **more}
 
 
-def run(snippet: Snippet, folder: Path, variables: Mapping[str, str]) -> str:
-    command = [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", snippet.code]
+def command_of(snippet: Snippet) -> list[str]:
     if snippet.language == "sh":
-        command = ["bash", "-euo", "pipefail", "-c", snippet.code]
+        return ["bash", "-euo", "pipefail", "-c", snippet.code]
+    return [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", snippet.code]
+
+
+def run(snippet: Snippet, folder: Path, variables: Mapping[str, str]) -> None:
     ran = subprocess.run(
-        command, cwd=folder, env=dict(variables), capture_output=True, text=True, timeout=100, check=False
+        command_of(snippet),
+        cwd=folder,
+        env=dict(variables),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
     )
     assert ran.returncode == 0, f"{snippet.place}\n{ran.stdout}\n{ran.stderr}"
-    return ran.stdout
+
+
+def run_until_ctrl_c(snippet: Snippet, folder: Path, variables: Mapping[str, str]) -> None:
+    said = ""
+    with subprocess.Popen(
+        command_of(snippet),
+        cwd=folder,
+        env=dict(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        try:
+            assert running.stdout is not None
+            for line in running.stdout:
+                said += line
+                if READY in line:
+                    # As a terminal does it: the shell and what it started all hear of it.
+                    os.killpg(running.pid, signal.SIGINT)
+            code = running.wait(30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+    assert READY in said, f"{snippet.place}\n{said}"
+    assert code == 0, f"{snippet.place}\n{said}"
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +107,15 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     "snippet", named([each for each in SNIPPETS if each.language in RUN and each.elsewhere is None])
 )
 def test_a_snippet_runs(snippet: Snippet, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    more = {"DRIFTLINE_URL": request.getfixturevalue("server_url")} if "server" in snippet.needs else {}
-    run(snippet, tmp_path, environment(tmp_path, **more))
+    more = {}
+    if "server" in snippet.needs:
+        more["DRIFTLINE_URL"] = request.getfixturevalue("server_url")
+    if "postgres" in snippet.needs:
+        more["DRIFTLINE_DATABASE_URL"] = request.getfixturevalue("postgres_url")
+    if "stays" in snippet.needs:
+        run_until_ctrl_c(snippet, tmp_path, environment(tmp_path, DRIFTLINE_PORT="0", **more))
+    else:
+        run(snippet, tmp_path, environment(tmp_path, **more))
 
 
 @pytest.mark.parametrize("snippet", named([each for each in SNIPPETS if each.language in READ]))
@@ -79,8 +124,11 @@ def test_a_document_can_be_read(snippet: Snippet) -> None:
 
 
 @pytest.mark.parametrize("snippet", named([each for each in SNIPPETS if each.elsewhere is not None]))
-def test_a_snippet_that_is_run_elsewhere_names_a_place_that_is_there(snippet: Snippet) -> None:
-    assert snippet.elsewhere == "reader" or (ROOT / str(snippet.elsewhere)).exists()
+def test_a_snippet_that_is_run_elsewhere_names_a_place_that_is_there_or_says_why(snippet: Snippet) -> None:
+    if snippet.elsewhere == "reader":
+        assert snippet.because
+    else:
+        assert (ROOT / str(snippet.elsewhere)).exists()
 
 
 def test_every_block_says_what_it_is() -> None:

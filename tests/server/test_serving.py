@@ -10,14 +10,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from contracts.records import a_run
+from fixtures.sockets import DEADLINE_S, ask, connect, is_closed_by_the_server, talk, wait_until
 
 from driftline.errors import ConfigurationError, DriftlineError
 from driftline.wire import encode_batch
@@ -25,23 +25,16 @@ from driftline_server import waitress_server
 from driftline_server.operations.access import add_api_key, put_user
 from driftline_server.serving import RunningServer, answers, running
 from driftline_server.settings import Settings
-from driftline_server.waitress_server import _network_of
+from driftline_server.waitress_server import connections
+from driftline_server.waitress_server.connections import network_of
 from driftline_server.wiring import opened_services
 
-DEADLINE_S = 30.0
 PROGRAM = """
 import json, sys
 from driftline_server.serving import serve
 from driftline_server.settings import load_settings
 serve(load_settings(json.loads(sys.argv[1])), lambda url: print(url, flush=True))
 """
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {DEADLINE_S} s until {what}"
-        threading.Event().wait(0.01)
 
 
 @contextmanager
@@ -66,28 +59,6 @@ def a_process(**settings: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
     finally:
         process.kill()
         process.communicate()
-
-
-def ask(url: str, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=DEADLINE_S)
-    try:
-        sent = None if body is None else json.dumps(body)
-        connection.request(method, path, sent, {"Content-Type": "application/json", **headers})
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-    finally:
-        connection.close()
-
-
-def talk(url: str, request: bytes) -> bytes:
-    """Send raw bytes, read the answer up to its end."""
-    host, _, port = url.removeprefix("http://").rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=DEADLINE_S) as connection:
-        connection.sendall(request)
-        received = b""
-        while chunk := connection.recv(65536):
-            received += chunk
-        return received
 
 
 @pytest.fixture
@@ -307,24 +278,8 @@ HALF_A_REQUEST = (
 )
 
 
-def is_closed_by_the_server(connection: socket.socket) -> bool:
-    """Whether the server ended a connection on which it has nothing to say."""
-    connection.settimeout(0.2)
-    try:
-        return connection.recv(1) == b""
-    except ConnectionResetError:
-        return True
-    except TimeoutError:
-        return False
-
-
-def connect(url: str, address: str = "127.0.0.1") -> socket.socket:
-    port = int(url.rpartition(":")[2])
-    return socket.create_connection(("127.0.0.1", port), DEADLINE_S, source_address=(address, 0))
-
-
 def test_no_address_can_take_all_connections(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waitress_server, "CONNECTIONS_PER_ADDRESS", 5)
+    monkeypatch.setattr(connections, "CONNECTIONS_PER_ADDRESS", 5)
     with ExitStack() as stack:
         half = [stack.enter_context(connect(server.url, "127.0.0.2")) for _ in range(5)]
         for each in half:
@@ -346,7 +301,7 @@ def test_no_address_can_take_all_connections(server: RunningServer, monkeypatch:
 def test_the_trusted_proxy_may_open_as_many_connections_as_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waitress_server, "CONNECTIONS_PER_ADDRESS", 2)
+    monkeypatch.setattr(connections, "CONNECTIONS_PER_ADDRESS", 2)
     settings = Settings(data=tmp_path, port=0, worker=False, trusted_proxy="127.0.0.1")
     with running(settings) as server, ExitStack() as stack:
         for _ in range(10):
@@ -360,7 +315,7 @@ def test_the_trusted_proxy_may_open_as_many_connections_as_there_are(
 def test_a_request_that_does_not_go_on_is_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(waitress_server, "_SILENT_S", 0.5)
+    monkeypatch.setattr(connections, "_SILENT_S", 0.5)
     monkeypatch.setattr(waitress_server, "_LOOK_AROUND_S", 1)
     with (
         running(Settings(data=tmp_path, port=0, worker=False)) as server,
@@ -374,11 +329,11 @@ def test_a_request_that_does_not_go_on_is_dropped(
         assert not is_closed_by_the_server(idle), "between requests a client may be silent for longer"
 
 
-@pytest.mark.parametrize("limit", ["_SILENT_S", "_RECEIVE_S"])
+@pytest.mark.parametrize("limit", ["_SILENT_S", "_ALL_S"])
 def test_a_request_that_trickles_is_dropped_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(waitress_server, limit, 1)
+    monkeypatch.setattr(connections, limit, 1)
     monkeypatch.setattr(waitress_server, "_LOOK_AROUND_S", 1)
     start = b"GET /healthz HTTP/1.1\r\nX-Long: " if limit == "_SILENT_S" else HALF_A_REQUEST
     with running(Settings(data=tmp_path, port=0, worker=False)) as server, connect(server.url) as slow:
@@ -395,5 +350,5 @@ def test_a_request_that_trickles_is_dropped_in_the_end(
 
 
 def test_addresses_of_one_household_count_as_one() -> None:
-    assert _network_of("2001:db8::1") == _network_of("2001:db8::ffff:2") != _network_of("2001:db8:0:1::1")
-    assert _network_of("192.0.2.1") != _network_of("192.0.2.2")
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff:2") != network_of("2001:db8:0:1::1")
+    assert network_of("192.0.2.1") != network_of("192.0.2.2")

@@ -73,7 +73,7 @@ class BodyReader:
             413,
             f"{what} has more than {limit:,} bytes",
             remedy=f"send smaller batches, or raise the setting {setting}",
-            field="runs",
+            field="body",
         )
 
     @contextmanager

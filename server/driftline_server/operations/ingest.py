@@ -1,4 +1,4 @@
-"""Takes what clients send: prices it, stores it, and says what became of it."""
+"""Takes what clients send: stores it priced, and says what became of it."""
 
 from __future__ import annotations
 
@@ -31,31 +31,7 @@ def ingest_batch(services: Services, batch: Batch) -> Ingested:
 
 def _add_runs(services: Services, runs: Sequence[Run]) -> Added:
     services.catalog.ensure_projects({run.project or DEFAULT_PROJECT for run in runs}, now=services.now())
-    added = services.runs.add_runs(services.prices.price_runs(runs))
-    if added.merged:
-        _price_joined(services, runs)
-    return added
-
-
-def _price_joined(services: Services, runs: Sequence[Run]) -> None:
-    """Price runs whose model came in one record and whose usage in another."""
-    completed: list[Run] = []
-    for run_id in {run.id for run in runs if _is_half(run)}:
-        joined = services.runs.get_run(run_id)
-        if joined is None or joined.cost is not None:
-            continue
-        [priced] = services.prices.price_runs([joined])
-        if priced.cost is not None:
-            completed.append(
-                Run(id=run_id, trace_id=joined.trace_id, cost=priced.cost, revision=joined.revision)
-            )
-    if completed:
-        services.runs.add_runs(completed)
-
-
-def _is_half(run: Run) -> bool:
-    has_model = bool(run.model_answered or run.model_requested)
-    return run.cost is None and has_model != (run.usage is not None)
+    return services.runs.add_runs(runs, price=services.prices.pricing())
 
 
 def _dated(services: Services, scores: Sequence[Score]) -> list[Score]:

@@ -1,4 +1,4 @@
-"""What a run cost, by the prices of its own time."""
+"""What a run cost, by the prices of its own time; worked out once, and again only where the run changed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
-from driftline.records import Cost, Kind, Run, Usage
+from driftline.records import DEFAULT_PROJECT, Cost, Kind, Run, Usage
+from driftline_server.storage.costs import Pricing, with_found_cost
 from driftline_server.storage.queries import PriceOverride
 
 MICRO = Decimal(1_000_000)
@@ -37,22 +38,23 @@ class PriceBook:
         self._get_overrides = get_overrides
         self._now = now
 
-    def price_runs(self, runs: Sequence[Run]) -> tuple[Run, ...]:
-        """The same runs in the same order, with a cost where one is known."""
-        if not any(_wants_price(run) for run in runs):
-            return tuple(runs)
-        overrides = self._get_overrides()
-        return tuple(
-            replace(run, cost=self._cost_of(run, overrides)) if _wants_price(run) else run for run in runs
-        )
+    def pricing(self) -> Pricing:
+        """How runs are priced at this moment; it reads no prices any more."""
+        return partial(self._priced, self._get_overrides())
 
-    def _cost_of(self, run: Run, overrides: Sequence[PriceOverride]) -> Cost | None:
-        """What a run cost; ``None`` where its model, or how much it used, is not known."""
+    def _priced(self, overrides: Sequence[PriceOverride], run: Run, parts: Sequence[Run]) -> Run:
+        """A run with its cost: what a record says, else what was known before, else what it comes to."""
         if run.cost is not None:
-            return run.cost if run.cost.price_source else replace(run.cost, price_source="reported")
-        usage = run.usage
-        if usage is None:
-            return None
+            return run if run.cost.price_source else _as_reported(run, run.cost)
+        if run.usage is None:
+            return run
+        same = next((part for part in parts if _basis_of(part) == _basis_of(run)), None)
+        # A part that could not be priced stays so: a price that was set since is for what comes since.
+        cost = self._cost_of(run, run.usage, overrides) if same is None else same.cost
+        return run if cost is None else with_found_cost(run, cost)
+
+    def _cost_of(self, run: Run, usage: Usage, overrides: Sequence[PriceOverride]) -> Cost | None:
+        """What a run cost; ``None`` where its model, or all that it used, is not known."""
         if usage.from_cache:
             return Cost(total_micro_usd=0, price_source="cache")
         if not _is_whole(usage, run.kind):
@@ -60,7 +62,7 @@ class PriceBook:
         at = run.started_at or self._now()
         models = [model for model in (run.model_answered, run.model_requested) if model]
         for model in models:
-            override = _best_override(overrides, project=run.project, model=model, at=at)
+            override = _best_override(overrides, project=_project_of(run), model=model, at=at)
             if override is not None:
                 edition = override.valid_from.date().isoformat()
                 return _cost(_parts_by_override(usage, override), "override", edition)
@@ -71,8 +73,25 @@ class PriceBook:
         return None
 
 
-def _wants_price(run: Run) -> bool:
-    return run.usage is not None or run.cost is not None
+def _basis_of(run: Run) -> tuple[object, ...]:
+    """All of a run that its cost is worked out from."""
+    return (
+        run.usage,
+        run.kind in _INPUT_ONLY,
+        run.model_answered or None,
+        run.model_requested or None,
+        run.provider or None,
+        _project_of(run),
+        run.started_at,
+    )
+
+
+def _project_of(run: Run) -> str:
+    return run.project or DEFAULT_PROJECT
+
+
+def _as_reported(run: Run, cost: Cost) -> Run:
+    return replace(run, cost=replace(cost, price_source="reported"))
 
 
 def _is_whole(usage: Usage, kind: Kind) -> bool:

@@ -46,16 +46,24 @@ def range_ribbon(query: TraceQuery, clock: Clock, *, here: datetime | None = Non
 
 def _fitted(everything: TraceFilter, since: datetime, until: datetime) -> tuple[datetime, datetime]:
     """The range about the traces in it; each closer look has finer bars, so it may be closer still."""
-    while until - since > _SHORTEST:
+    while True:
         width = bucket_width(since, until)
         buckets = measure_volume(services(), everything, since=since, until=until, width=width)
         if not buckets:
-            break
-        first, last = buckets[0].started_at, buckets[-1].started_at + width
-        is_late = first - since >= _LONG_EMPTY * (until - since)
-        is_over = until - last >= _MOSTLY_EMPTY * (until - since)
-        if not is_late and not is_over:
-            break
-        until = max(last, first + _SHORTEST) if is_over else until
-        since = min(first, until - _SHORTEST) if is_late else since
+            return since, until
+        closer = _closer(since, until, first=buckets[0].started_at, last=buckets[-1].started_at + width)
+        if closer[1] - closer[0] >= until - since:
+            return since, until
+        since, until = closer
+
+
+def _closer(
+    since: datetime, until: datetime, *, first: datetime, last: datetime
+) -> tuple[datetime, datetime]:
+    """The range without a long empty time before ``first``, and without one that fills most of it after."""
+    span = until - since
+    if until - last >= _MOSTLY_EMPTY * span:
+        until = max(last, first + _SHORTEST)
+    if first - since >= _LONG_EMPTY * span:
+        since = min(first, until - _SHORTEST)
     return since, until

@@ -139,8 +139,12 @@ def trace_cost(trace: TraceSummary) -> tuple[Shown, str]:
 
 
 def _context(trace: TraceSummary) -> list[str]:
-    """Its tags as they were given, without the feature, which has its own column."""
-    return [tag for tag in dict.fromkeys(trace.tags) if tag != trace.feature]
+    """Its tags, codes such as ``DE`` before words, without the feature, which has its own column.
+
+    The order in which they were given is not known: LangChain sorts the tags of some runs before a handler
+    sees them, and of others not. This is the order in which it does.
+    """
+    return sorted({tag for tag in trace.tags if tag != trace.feature})
 
 
 def _no_figure(trace: TraceSummary) -> Shown:

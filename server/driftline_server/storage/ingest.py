@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from driftline.merging import merge_runs
 from driftline.records import Run
+from driftline_server.storage.costs import Pricing
 from driftline_server.storage.facts import RunFacts, facts_of
 from driftline_server.storage.frames import decode_payload, encode_payload, encode_timeline
 from driftline_server.storage.payloads import Place, delete_frames, read_frames, run_id_of, write_frames
@@ -59,17 +60,17 @@ def prepare(run: Run, *, heard_at: int) -> PreparedRun:
     return PreparedRun(run, facts_of(run, heard_at=heard_at), line, timeline)
 
 
-def join_repeated(runs: Iterable[Run]) -> list[Run]:
-    """The runs of a batch, each id once."""
+def join_repeated(runs: Iterable[Run], price: Pricing) -> list[Run]:
+    """The runs of a batch, each id once and priced, as if they had come one by one."""
     by_id: dict[str, Run] = {}
     for run in runs:
-        known = by_id.get(run.id)
-        by_id[run.id] = run if known is None else merge_runs(known, run)
+        known, priced = by_id.get(run.id), price(run, ())
+        by_id[run.id] = priced if known is None else _join(known, priced, price)
     return list(by_id.values())
 
 
-def write_runs(transaction: Transaction, prepared: Sequence[PreparedRun]) -> Ingested:
-    """Write runs, merging those that are known.
+def write_runs(transaction: Transaction, prepared: Sequence[PreparedRun], price: Pricing) -> Ingested:
+    """Write runs, merging those that are known and pricing what became of them.
 
     Raises:
         MoreTracesError: a run is known under a trace that the transaction did not lock.
@@ -85,7 +86,7 @@ def write_runs(transaction: Transaction, prepared: Sequence[PreparedRun]) -> Ing
             new.append(each)
             heard.add(each.facts.trace_id)
             continue
-        run = merge_runs(stored.run, each.run)
+        run = _join(stored.run, each.run, price)
         heard.add(id_bytes(run.trace_id))
         if run != stored.run:
             merged.append(prepare(run, heard_at=_first_heard(stored, each)))
@@ -97,6 +98,11 @@ def write_runs(transaction: Transaction, prepared: Sequence[PreparedRun]) -> Ing
         heard=frozenset(heard),
         left=frozenset(stored.trace_id for stored in known.values()),
     )
+
+
+def _join(known: Run, new: Run, price: Pricing) -> Run:
+    merged = merge_runs(known, new)
+    return known if merged is known else price(merged, (known, new))
 
 
 def _read_known(

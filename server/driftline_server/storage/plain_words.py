@@ -31,5 +31,10 @@ def plain_words(text: str) -> str:
 def _plain_line(line: str, marks: re.Pattern[str]) -> str:
     if _ONLY_MARKS.fullmatch(line):
         return ""
-    line = _AROUND.sub(r"\2", marks.sub("", line))
-    return _CODE.sub(r"\1", line).strip("|").strip()
+    line = marks.sub("", line)
+    # Most lines hold none of these, and to see that is much cheaper than to search them for pairs.
+    if "*" in line:
+        line = _AROUND.sub(r"\2", line)
+    if "`" in line:
+        line = _CODE.sub(r"\1", line)
+    return line.strip("|").strip()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from driftline.records import Run, Score
+from driftline_server.storage.costs import Pricing, keep_cost
 from driftline_server.storage.queries import (
     Added,
     ApiKey,
@@ -35,8 +36,11 @@ class RunStore(Protocol):
     thing twice is adding it once; records of one run are merged by ``driftline.merging``.
     """
 
-    def add_runs(self, runs: Sequence[Run]) -> Added:
-        """Store runs and bring the summaries of their traces up to date, in one transaction."""
+    def add_runs(self, runs: Sequence[Run], *, price: Pricing = keep_cost) -> Added:
+        """Store runs and bring the summaries of their traces up to date, in one transaction.
+
+        ``price`` sees each run as it came, and again as it is once it was merged with what was known.
+        """
         ...
 
     def add_scores(self, scores: Sequence[Score]) -> int:

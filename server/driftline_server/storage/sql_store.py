@@ -8,6 +8,7 @@ from pathlib import Path
 
 from driftline.records import Run, Score
 from driftline_server.storage import run_queries, trace_queries, upkeep
+from driftline_server.storage.costs import Pricing, keep_cost
 from driftline_server.storage.ingest import join_repeated, prepare, write_runs
 from driftline_server.storage.queries import (
     Added,
@@ -43,14 +44,14 @@ class SqlStore:
         self._path = path
         self._now = now
 
-    def add_runs(self, runs: Sequence[Run]) -> Added:
+    def add_runs(self, runs: Sequence[Run], *, price: Pricing = keep_cost) -> Added:
         now = micros(self._now())
-        prepared = [prepare(run, heard_at=now) for run in join_repeated(runs)]
+        prepared = [prepare(run, heard_at=now) for run in join_repeated(runs, price)]
         if not prepared:
             return Added()
 
         def add(transaction: Transaction) -> Added:
-            ingested = write_runs(transaction, prepared)
+            ingested = write_runs(transaction, prepared, price)
             refresh_summaries(
                 transaction.connection,
                 ingested.heard | ingested.left,

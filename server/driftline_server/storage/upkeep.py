@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from driftline.records import Run, RunError, Status
+from driftline_server.storage.costs import keep_cost
 from driftline_server.storage.ingest import prepare, write_runs
 from driftline_server.storage.payloads import delete_frames
 from driftline_server.storage.refresh import refresh_summaries
@@ -74,7 +75,8 @@ def close_traces(
         if heard_at < micros(heard_before)
     ]
     marks = [_mark_of(run, now) for run in _running(connection, silent, limit)]
-    ingested = write_runs(transaction, [prepare(mark, heard_at=micros(now)) for mark in marks])
+    prepared = [prepare(mark, heard_at=micros(now)) for mark in marks]
+    ingested = write_runs(transaction, prepared, keep_cost)
     refresh_summaries(connection, silent, heard={}, closed=silent)
     return ingested.added.merged
 

@@ -242,6 +242,16 @@ def test_a_body_above_the_limit_is_refused_with_the_limit(make_app: MakeApp) -> 
     assert error["remedy"] == "send smaller batches, or raise the setting max_body_bytes"
 
 
+@pytest.mark.parametrize("path", [RUNS, "/api/v1/scores"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_body_that_is_too_large_is_refused_as_a_whole(make_app: MakeApp, path: str, packed: bool) -> None:
+    client = make_app(max_body_bytes=2 * MB, max_expanded_bytes=2 * MB).test_client()
+    body = gzip.compress(b" " * 3 * MB) if packed else b" " * 3 * MB
+    encoding = {"Content-Encoding": "gzip"} if packed else {}
+    answer = client.post(path, data=body, headers={"Content-Type": "application/json", **encoding})
+    assert (answer.status_code, answer.get_json()["error"]["field"]) == (413, "body")
+
+
 def test_too_many_runs_are_refused_by_field(make_app: MakeApp) -> None:
     client = make_app(max_runs_per_batch=2).test_client()
     answer = post(client, json.dumps(encode_batch([a_run(), a_run(), a_run()])).encode())

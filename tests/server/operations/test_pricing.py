@@ -18,8 +18,7 @@ SONNET = {"model_requested": "claude-sonnet-4-5", "provider": "anthropic"}
 
 
 def cost_of(run: Run, *overrides: PriceOverride) -> Cost | None:
-    [priced] = PriceBook(lambda: overrides, now=Clock()).price_runs([run])
-    return priced.cost
+    return PriceBook(lambda: overrides, now=Clock()).pricing()(run, ()).cost
 
 
 def a_model_run(usage: Usage | None, **values: Any) -> Run:

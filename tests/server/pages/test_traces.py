@@ -76,6 +76,18 @@ def test_the_ribbon_leaves_out_the_long_time_before_the_first_trace(
     assert said == "1 trace, 0 failed, from 3 Mar 05:06 to 4 Mar 05:06"
 
 
+@pytest.mark.parametrize("ago_s", [1, 3, 7, 20, 26, 65, 3600, 80_000])
+def test_the_ribbon_of_a_single_trace_ends_to_come_closer(
+    services: Services, client: FlaskClient, ago_s: float
+) -> None:
+    started_at = BEGIN - timedelta(seconds=ago_s)
+    add(services, a_run(started_at=started_at))
+    since, until, said = ribbon_of(client)
+    assert since <= started_at <= until
+    assert timedelta(seconds=20) <= until - since < timedelta(minutes=1)
+    assert said.startswith("1 trace, 0 failed in the last 24 h, all between ")
+
+
 def test_the_ribbon_of_a_few_seconds_in_a_day_is_drawn_as_those_seconds(
     services: Services, client: FlaskClient, clock: Clock
 ) -> None:
@@ -151,9 +163,14 @@ def test_the_question_of_a_running_trace_may_still_be_on_its_way(services: Servi
     assert "question not known yet" in read("/traces")
 
 
-def test_tags_stand_as_they_were_given_without_the_feature(services: Services, read: Read) -> None:
-    add(services, a_run(name="one", feature="fx", tags=("loan", "fx", "DE", "loan")))
-    assert "one loan, DE" in read("/traces")
+def test_tags_stand_in_one_order_with_codes_first_and_without_the_feature(
+    services: Services, read: Read
+) -> None:
+    add(services, a_run(name="one", feature="fx", tags=("loan", "fx", "DE")))
+    add(services, a_run(name="two", feature="fx", tags=("UK", "fx", "loan")))
+    page = read("/traces")
+    assert "one DE, loan" in page
+    assert "two UK, loan" in page
 
 
 def test_what_is_not_known_is_a_word_and_never_a_zero(services: Services, read: Read) -> None:
