@@ -145,6 +145,14 @@ def test_an_answer_shows_at_least_sixty_characters(visitor: Visitor) -> None:
     assert width > 0
 
 
+def test_no_figure_is_cut(visitor: Visitor) -> None:
+    page = visitor.open("/traces")
+    cut = page.locator("td.n").evaluate_all(
+        "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.textContent)"
+    )
+    assert cut == []
+
+
 def test_the_ring_is_about_the_chosen_row(visitor: Visitor) -> None:
     page = visitor.open("/traces")
     page.keyboard.press("j")

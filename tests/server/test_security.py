@@ -12,11 +12,14 @@ from argon2 import PasswordHasher
 from contracts.records import BEGIN, Clock, a_run
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import EnvironBuilder
 
 from driftline.wire import encode_batch
 from driftline_server.doors import EXTENSION
 from driftline_server.operations.access import add_api_key, put_user, revoke_api_key
 from driftline_server.operations.services import Services
+from driftline_server.security import body_check
+from driftline_server.security.attempts import Attempts
 from driftline_server.storage.queries import Role, User
 
 MakeApp = Callable[..., Flask]
@@ -314,6 +317,76 @@ def test_who_guesses_has_to_wait(open_app: Flask, clock: Clock) -> None:
 
     clock.advance(minutes=5)
     assert log_in(client).status_code == 303
+
+
+def test_a_name_that_nobody_can_have_is_not_kept(open_app: Flask) -> None:
+    client = open_app.test_client()
+    for each in range(3):
+        assert log_in(client, f"{each}" + "n" * 50_000, "wrong password").status_code == 401
+    attempts = open_app.extensions["driftline_attempts"]
+    assert not attempts["name"]._moments
+    assert {len(key) for key in attempts["address"]._moments} == {32}
+
+
+def test_an_address_that_has_to_wait_cannot_wash_out_who_else_has_to(
+    open_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftline_server.security.attempts._REMEMBERED", 10)
+    client = open_app.test_client()
+    for each in range(40):
+        log_in(client, f"nobody {each}", "wrong password")
+    remembered = open_app.extensions["driftline_attempts"]["name"]
+    assert remembered.begin("nobody 29") == 0, "the last that was counted is known"
+    assert [remembered.begin("nobody 29") for _ in range(4)] == [0, 0, 0, 300]
+
+
+def test_who_has_to_wait_is_not_forgotten_for_others(clock: Clock) -> None:
+    attempts = Attempts(limit=2, window=timedelta(minutes=5), now=clock)
+    assert [attempts.begin("ann") for _ in range(3)] == [0, 0, 300]
+    for each in range(11_000):
+        attempts.begin(f"nobody {each}")
+    assert attempts.begin("ann") == 300
+    assert len(attempts._moments) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "length", "is_ignored"),
+    [
+        ("/api/v1/runs", {}, 1, True),
+        ("/api/v1/runs", {"Authorization": "Bearer perhaps"}, 1, False),
+        ("/api/v1/runs", {"Authorization": "Bearer perhaps"}, 2**40, True),
+        ("/api/v1/nothing", {"Authorization": "Bearer perhaps"}, 1, True),
+        ("/api/v1/runs", {"Authorization": "Bearer perhaps", "Host": "evil.example"}, 1, True),
+        ("/api/v1/runs", {"Authorization": "Bearer perhaps", "Origin": "http://evil.example"}, 1, True),
+        ("/login", {}, 1, True),
+    ],
+)
+def test_a_head_tells_whether_its_body_will_be_read(
+    open_app: Flask, path: str, headers: dict[str, str], length: int, is_ignored: bool
+) -> None:
+    check = body_check(open_app, services_of(open_app))
+    environ = EnvironBuilder(path, method="POST", headers=headers, content_length=length).get_environ()
+    assert check(environ) is is_ignored
+
+
+def test_a_body_is_read_that_comes_with_a_cookie_of_ours(open_app: Flask) -> None:
+    client = open_app.test_client()
+    log_in(client)
+    name, value = client.get("/traces").headers["Set-Cookie"].partition(";")[0].split("=", 1)
+    check = body_check(open_app, services_of(open_app))
+    for sent, is_ignored in ((value, False), (value[:-4] + "AAAA", True)):
+        headers = {"Cookie": f"{name}={sent}"}
+        environ = EnvironBuilder("/api/v1/runs", method="POST", headers=headers).get_environ()
+        assert check(environ) is is_ignored
+
+
+def test_a_proxy_may_call_the_server_by_another_name(make_app: MakeApp) -> None:
+    app = make_app(trusted_proxy="192.0.2.1")
+    check = body_check(app, services_of(app))
+    headers = {"Host": "upstream.internal"}
+    for address, is_ignored in (("192.0.2.1", False), ("192.0.2.2", True)):
+        environ = EnvironBuilder("/api/v1/runs", method="POST", headers=headers).get_environ()
+        assert check(environ | {"REMOTE_ADDR": address}) is is_ignored
 
 
 def test_another_password_ends_the_logins_with_the_old_one(open_app: Flask) -> None:

@@ -23,14 +23,15 @@ from driftline.errors import ConfigurationError, DriftlineError
 from driftline.wire import encode_batch
 from driftline_server import waitress_server
 from driftline_server.operations.access import add_api_key, put_user
+from driftline_server.security.networks import network_of
 from driftline_server.serving import RunningServer, answers, running
 from driftline_server.settings import Settings
 from driftline_server.waitress_server import connections
-from driftline_server.waitress_server.connections import network_of
 from driftline_server.wiring import opened_services
 
 PROGRAM = """
 import json, sys
+from driftline_server.security.networks import network_of
 from driftline_server.serving import serve
 from driftline_server.settings import load_settings
 serve(load_settings(json.loads(sys.argv[1])), lambda url: print(url, flush=True))
@@ -352,3 +353,4 @@ def test_a_request_that_trickles_is_dropped_in_the_end(
 def test_addresses_of_one_household_count_as_one() -> None:
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:2") != network_of("2001:db8:0:1::1")
     assert network_of("192.0.2.1") != network_of("192.0.2.2")
+    assert network_of("a path") == "a path", "a proxy may pass on anything"

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 KEY_START = "dl_"
+MAX_NAME = 100
 MIN_PASSWORD = 10
 MAX_PASSWORD = 1_000
 _SHOWN_CHARACTERS = len(KEY_START) + 6
 _TOUCH_EVERY = timedelta(minutes=1)
-_NAME = re.compile(r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?")
+_NAME = re.compile(rf"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{{0,{MAX_NAME - 2}}}[^\s\x00-\x1f\x7f])?")
 _ONE_HASH_AT_A_TIME = threading.Lock()
 """Argon2id takes 64 MB per hash; so many guesses at once must not take all memory."""
 
@@ -152,7 +153,9 @@ def get_missing_credentials(services: Services) -> tuple[str, ...]:
 def _checked_name(name: str, what: str) -> str:
     name = name.strip()
     if not _NAME.fullmatch(name):
-        raise AccessError(f"the name of {what} has 1 to 100 printable characters; got {name[:100]!r}")
+        raise AccessError(
+            f"the name of {what} has 1 to {MAX_NAME} printable characters; got {name[:MAX_NAME]!r}"
+        )
     return name
 
 

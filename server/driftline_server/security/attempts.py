@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 _REMEMBERED = 10_000
-"""Names and addresses; the ones that were quiet for longest are forgotten first."""
+"""Names and addresses; the ones that were quiet for longest are forgotten first, unless they have to wait."""
 
 
 class Attempts:
@@ -19,17 +20,19 @@ class Attempts:
         self._window = window
         self._now = now
         self._lock = threading.Lock()
-        self._moments: OrderedDict[str, deque[datetime]] = OrderedDict()
+        self._moments: OrderedDict[bytes, deque[datetime]] = OrderedDict()
+        """By digest, so that each key takes the same little room."""
 
     def begin(self, key: str) -> int:
         """Count one attempt; returns 0, or the seconds to wait where it is one too many."""
         now = self._now()
         with self._lock:
-            moments = self._moments.setdefault(key, deque(maxlen=self._limit))
-            self._moments.move_to_end(key)
-            while len(self._moments) > _REMEMBERED:
-                self._moments.popitem(last=False)
-            if len(moments) == self._limit and now - moments[0] < self._window:
+            known_as = _digest(key)
+            moments = self._moments.setdefault(known_as, deque(maxlen=self._limit))
+            self._moments.move_to_end(known_as)
+            if len(self._moments) > _REMEMBERED:
+                self._forget_one(now)
+            if self._has_to_wait(moments, now):
                 return max(1, -int(-(self._window - (now - moments[0])).total_seconds() // 1))
             moments.append(now)
             return 0
@@ -37,4 +40,16 @@ class Attempts:
     def forgive(self, key: str) -> None:
         """Forget the attempts of somebody who turned out to be right."""
         with self._lock:
-            self._moments.pop(key, None)
+            self._moments.pop(_digest(key), None)
+
+    def _has_to_wait(self, moments: deque[datetime], now: datetime) -> bool:
+        return len(moments) == self._limit and now - moments[0] < self._window
+
+    def _forget_one(self, now: datetime) -> None:
+        free = (key for key, moments in self._moments.items() if not self._has_to_wait(moments, now))
+        # The newest has not even been counted, so there is always one.
+        del self._moments[next(free)]
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

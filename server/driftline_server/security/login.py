@@ -15,6 +15,7 @@ from driftline_server.doors import RefusedRequest, services
 from driftline_server.operations import access
 from driftline_server.operations.services import Services
 from driftline_server.security.attempts import Attempts
+from driftline_server.security.networks import network_of
 from driftline_server.storage.queries import User
 
 CSRF_FIELD = "X-Driftline-CSRF"
@@ -68,8 +69,12 @@ def open_cookies(app: Flask, services: Services) -> None:
 def sign_in(name: str, password: str) -> SignIn:
     """Log the sender of the current request in, where name and password are right."""
     attempts: dict[str, Attempts] = current_app.extensions[_ATTEMPTS]
-    name, address = name.strip(), request.remote_addr or ""
-    wait_s = max(attempts["address"].begin(address), attempts["name"].begin(name.lower()))
+    name, network = name.strip(), network_of(request.remote_addr or "")
+    # What an address tries that has to wait anyway must not count against, or push out, any name.
+    wait_s = attempts["address"].begin(network)
+    if not wait_s and len(name) > access.MAX_NAME:
+        return SignIn()
+    wait_s = wait_s or attempts["name"].begin(name.lower())
     if wait_s:
         return SignIn(wait_s=wait_s)
     user = access.check_password(services(), name, password)

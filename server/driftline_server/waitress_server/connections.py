@@ -8,13 +8,12 @@ import struct
 import threading
 import time
 from contextlib import suppress
-from functools import lru_cache
-from ipaddress import ip_address, ip_network
 from typing import Any, cast
 
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.server import TcpWSGIServer
 
+from driftline_server.security.networks import network_of
 from driftline_server.waitress_server.bodies import Bodies, IgnoresBody, discard, may_be_large
 from driftline_server.waitress_server.errors import PlainErrorTask
 
@@ -231,10 +230,3 @@ class Listener(TcpWSGIServer):
     def _channels(self) -> list[Channel]:
         active: Any = self.active_channels
         return list(active.values())
-
-
-@lru_cache(maxsize=4 * CONNECTIONS)
-def network_of(address: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 of an IPv6 address."""
-    parsed = ip_address(address.partition("%")[0])
-    return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
