@@ -52,6 +52,8 @@ class Ingested(NamedTuple):
     """The traces that its runs belong to now."""
     left: frozenset[bytes]
     """Those that they belonged to before."""
+    written: Mapping[bytes, list[RunFacts]]
+    """The rows that were written, by trace."""
 
 
 def prepare(run: Run, *, heard_at: int) -> PreparedRun:
@@ -93,10 +95,14 @@ def write_runs(transaction: Transaction, prepared: Sequence[PreparedRun], price:
     left = {known[each.facts.id].frame_id for each in merged}
     _replace(connection, new, merged, staying=_staying(frames, left, merged, known))
     delete_frames(connection, left)
+    written: dict[bytes, list[RunFacts]] = defaultdict(list)
+    for each in (*new, *merged):
+        written[each.facts.trace_id].append(each.facts)
     return Ingested(
         Added(new=len(new), merged=len(merged), unchanged=len(prepared) - len(new) - len(merged)),
         heard=frozenset(heard),
         left=frozenset(stored.trace_id for stored in known.values()),
+        written=written,
     )
 
 

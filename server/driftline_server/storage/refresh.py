@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,19 +32,22 @@ def refresh_summaries(
     *,
     heard: Mapping[bytes, int],
     closed: Collection[bytes] = (),
+    written: Mapping[bytes, list[RunFacts]] = MappingProxyType({}),
 ) -> None:
     """Write the summaries of traces anew from their runs; a trace without runs loses its own.
 
     ``heard`` says when something of a trace was received, for those where something was; they are open again.
-    ``closed`` names those whose root is no longer waited for.
+    ``closed`` names those whose root is no longer waited for. ``written`` holds all that was just written of
+    some traces, so that those which are new need not be read back.
     """
-    runs = _read_facts(connection, trace_ids)
     before = {
         row[0]: row
         for row in select_in(
             connection, "traces", ("trace_id", "heard_at", "closed", "models"), "trace_id", trace_ids
         )
     }
+    new = {trace_id: facts for trace_id, facts in written.items() if trace_id not in before}
+    runs = new | _read_facts(connection, [each for each in trace_ids if each not in new])
     lowest = _lowest_scores(connection, trace_ids)
     rows = []
     models: dict[bytes, tuple[str, ...]] = {}

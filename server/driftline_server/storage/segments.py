@@ -35,6 +35,8 @@ class _Stretch:
 
     @property
     def label(self) -> _Label:
+        if len(self.shares) == 1:
+            return next(iter(self.shares))
         return max(self.shares, key=lambda label: (self.shares[label], label))
 
     @property

@@ -56,6 +56,7 @@ class SqlStore:
                 transaction.connection,
                 ingested.heard | ingested.left,
                 heard=dict.fromkeys(ingested.heard, now),
+                written=ingested.written,
             )
             return ingested.added
 
