@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from contracts.records import (
     BEGIN,
+    Clock,
     a_child,
     a_full_run,
     a_model_run,
@@ -276,6 +277,27 @@ class KeepingRuns:
         stored = store.get_run(run.id)
         assert stored is not None
         assert (stored.cost, "cost" in stored.derived) == (Cost(total_micro_usd=4), False)
+
+    def test_a_field_that_cannot_be_read_any_more_takes_nothing_else_with_it(
+        self, store: RunStore, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def badly(run: Run, parts: Sequence[Run]) -> Run:
+            return with_found_cost(run, Cost(total_micro_usd=2**60)) if run.name == "bad" else run
+
+        bad = the_start_of(a_run(name="bad", inputs="why?"))
+        neighbour = the_start_of(a_child(bad, name="neighbour"))
+        store.add_runs([bad, neighbour], price=badly)
+        assert [run.name for run in store.get_trace(bad.id)] == ["bad", "neighbour"]
+        stored = store.get_run(bad.id)
+        assert stored is not None
+        assert (stored.cost, stored.inputs) == (None, "why?")
+        assert f"run {bad.id} is read without its cost.total_micro_usd" in caplog.text
+        assert caplog.text.count(bad.id) == 1, "it is said once"
+
+        fresh = a_run()
+        assert store.add_runs([bad, fresh]) == Added(new=1, merged=1), "told again, it is mended"
+        now = clock.advance(hours=1)
+        assert store.close_silent_runs(heard_before=now, now=now) == 2
 
     def test_a_batch_that_cannot_be_written_leaves_nothing_behind(self, store: RunStore) -> None:
         good, bad = a_run(), a_run(inputs={"what": object()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from typing import Any
 
 import click
@@ -15,6 +15,9 @@ from driftline_server.cli.options import ask_before, opened, store_options, yes_
 from driftline_server.cli.root import CONTEXT
 from driftline_server.storage.queries import PriceOverride
 
+_HIGHEST_MICRO_USD = 10**12
+"""Per million tokens: a million USD, which no model costs."""
+
 
 def _micro_usd(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
     """A price in USD, such as ``3`` or ``$0.25``, as whole micro-USD."""
@@ -22,10 +25,14 @@ def _micro_usd(ctx: click.Context, param: click.Parameter, value: str | None) ->
         return None
     try:
         micro = Decimal(value.strip().lstrip("$")) * 1_000_000
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         micro = Decimal(-1)
-    if not micro.is_finite() or micro < 0 or micro != int(micro):
-        raise click.BadParameter(f"{value!r} is no price such as 3 or 0.25, with at most six decimals")
+    # The bound comes first, because the digits of 1e999999 would take for ever to write.
+    if not micro.is_finite() or not 0 <= micro <= _HIGHEST_MICRO_USD or micro != int(micro):
+        raise click.BadParameter(
+            f"{value!r} is no price such as 3 or 0.25, with at most six decimals and at most "
+            f"{_HIGHEST_MICRO_USD // 1_000_000:,}"
+        )
     return int(micro)
 
 

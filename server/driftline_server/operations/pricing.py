@@ -10,6 +10,7 @@ from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
+from driftline.codec import MAX_INT
 from driftline.records import DEFAULT_PROJECT, Cost, Kind, Run, Usage
 from driftline_server.storage.costs import Pricing, with_found_cost
 from driftline_server.storage.queries import PriceOverride
@@ -187,8 +188,11 @@ def _catalogue_edition() -> str:
     return f"genai-prices {version('genai-prices')}"
 
 
-def _cost(parts: _Parts, source: str, edition: str) -> Cost:
-    """Round to whole micro-USD so that the parts still add up to the total."""
+def _cost(parts: _Parts, source: str, edition: str) -> Cost | None:
+    """Round to whole micro-USD so that the parts still add up to the total.
+
+    ``None`` beyond what a record may say, which is what nobody ever paid: then tokens or prices are wrong.
+    """
     exact = [parts.input, parts.output, parts.cache_read or Decimal(0), parts.cache_write or Decimal(0)]
     total = int((sum(exact, Decimal(0)) * MICRO).to_integral_value(ROUND_HALF_EVEN))
     whole = [int(each * MICRO) for each in exact]
@@ -196,6 +200,8 @@ def _cost(parts: _Parts, source: str, edition: str) -> Cost:
     by_remainder = sorted(range(len(exact)), key=lambda at: exact[at] * MICRO - whole[at], reverse=True)
     for at in by_remainder[:missing]:
         whole[at] += 1
+    if not all(0 <= each <= MAX_INT for each in (total, *whole)):
+        return None
     return Cost(
         total_micro_usd=total,
         input_micro_usd=whole[0],

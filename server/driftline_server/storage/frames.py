@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 import zstandard
 
-from driftline.codec import clean_text, decode_record, encode_record
+from driftline.codec import clean_text, encode_record
 from driftline.records import Run
+from driftline_server.storage.salvaging import salvage_record
 
 MAX_FRAME_BYTES = 64 * 1024
 """Raw. A longer run gets a frame of its own."""
@@ -48,11 +49,11 @@ def encode_timeline(run: Run) -> str | None:
 
 
 def decode_payload(line: bytes, timeline: str | None) -> Run:
-    """Read what ``encode_payload`` and ``encode_timeline`` wrote."""
+    """Read what ``encode_payload`` and ``encode_timeline`` wrote, as far as it can be read."""
     document = msgspec.json.decode(line)
     if timeline is not None:
         document["timeline"] = msgspec.json.decode(timeline)
-    return decode_record(Run, document)
+    return salvage_record(Run, document, f"run {document.get('id')}")
 
 
 def encode_json(document: Any) -> bytes:

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
-from driftline.codec import decode_record
 from driftline.records import Kind, Score, Status, TokenTimeline
 from driftline_server.storage.facts import RunFacts, preview_of
 from driftline_server.storage.queries import RunSummary, Segment, TraceSummary
 from driftline_server.storage.refresh import SUMMARY_COLUMNS
+from driftline_server.storage.salvaging import salvage_record
 from driftline_server.storage.tables import runs, traces
 from driftline_server.storage.values import moment
 
@@ -64,14 +64,17 @@ def run_summary_of(facts: RunFacts, timeline: str | None) -> RunSummary:
         input_tokens=facts.input_tokens,
         output_tokens=facts.output_tokens,
         cost_micro_usd=facts.cost_micro_usd,
-        timeline=None if timeline is None else decode_record(TokenTimeline, msgspec.json.decode(timeline)),
+        timeline=None
+        if timeline is None
+        else salvage_record(TokenTimeline, msgspec.json.decode(timeline), f"run {facts.id.hex()}"),
         sampling_weight=facts.sampling_weight,
     )
 
 
 def score_of(record: bytes) -> Score:
     """The score that a row of ``scores`` holds."""
-    return decode_record(Score, msgspec.json.decode(record))
+    document = msgspec.json.decode(record)
+    return salvage_record(Score, document, f"score {document.get('id')}")
 
 
 def _segment_of(kind: str, status: str, start_ms: float, duration_ms: float) -> Segment:

@@ -187,6 +187,14 @@ def test_a_price_is_set_and_listed_in_usd(cli: Cli, data: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("price", ["1e300", "1e999999", "1000001", "-1", "0.0000001", "nan", "inf", "much"])
+def test_what_is_no_price_is_refused(cli: Cli, data: Path, price: str) -> None:
+    refused = cli("prices", "set", "m", "--input", price, "--output", "1", "--data", data)
+    assert refused.code == 2
+    assert "is no price such as 3 or 0.25, with at most six decimals and at most 1,000,000" in refused.err
+    assert cli("prices", "list", "--data", data).out.startswith("none set")
+
+
 def test_a_price_is_removed_by_the_name_that_the_list_shows(cli: Cli, data: Path) -> None:
     def set_price(*more: str) -> None:
         assert cli("prices", "set", *more, "--input", "1", "--output", "2", "--data", data).code == 0

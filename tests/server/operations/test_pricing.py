@@ -187,6 +187,26 @@ def test_the_nearest_override_that_was_valid_wins(overrides: list[PriceOverride]
 counts = st.integers(min_value=0, max_value=10**7)
 
 
+@pytest.mark.parametrize(
+    ("usage", "price"),
+    [
+        (Usage(input_tokens=2**53 - 1, output_tokens=0), 2_500_000),
+        (Usage(input_tokens=0, output_tokens=2**53 - 1), 0),
+        (Usage(input_tokens=1_000_000, output_tokens=0), 10**300),
+    ],
+)
+def test_what_nobody_can_pay_has_no_price(usage: Usage, price: int) -> None:
+    run = a_model_run(usage, model_requested="my-own")
+    assert cost_of(run, an_override(input_micro_usd=price)) is None
+
+
+def test_the_highest_cost_that_a_record_may_say_is_known() -> None:
+    run = a_model_run(Usage(input_tokens=2**53 - 1, output_tokens=0), model_requested="my-own")
+    cost = cost_of(run, an_override(input_micro_usd=1_000_000))
+    assert cost is not None
+    assert cost.total_micro_usd == 2**53 - 1
+
+
 @given(
     uncached=counts,
     read=counts,
