@@ -127,7 +127,7 @@ class Traces:
             DriftlineError: there is none, or more than one.
         """
         whole_id = self.resolve(trace_id)
-        status, _, answer = self._door.ask("GET", f"/api/v1/traces/{whole_id}")
+        status, _, answer = self._ask_patiently("GET", f"/api/v1/traces/{whole_id}")
         if status == 404:
             raise DriftlineError(f"there is no trace {whole_id}: {_REMEDY}")
         return _required(status, answer)
@@ -158,15 +158,22 @@ class Traces:
 
     def add(self, runs: list[Any]) -> tuple[int, dict[str, Any]]:
         """Send a batch of runs; a busy server is asked again. Gives the status and the answer."""
-        for attempt in range(1, _TRIES + 1):
-            status, headers, answer = self._door.ask("POST", "/api/v1/runs", {"version": 1, "runs": runs})
-            if status not in (429, 503) or attempt == _TRIES:
-                break
-            asked_s = headers.get("Retry-After", "1")
-            time.sleep(min(_MOST_PATIENCE_S, float(asked_s) if asked_s.isdigit() else 1.0))
+        status, _, answer = self._ask_patiently("POST", "/api/v1/runs", {"version": 1, "runs": runs})
         if status not in (200, 413, 422):
             raise DriftlineError(_problem_of(status, answer))
         return status, answer if isinstance(answer, dict) else {}
+
+    def _ask_patiently(
+        self, method: str, path: str, document: Any = None
+    ) -> tuple[int, Mapping[str, str], Any]:
+        """Ask a busy server again, when it says."""
+        for _ in range(_TRIES - 1):
+            answer = self._door.ask(method, path, document)
+            if answer[0] not in (429, 503):
+                return answer
+            asked_s = answer[1].get("Retry-After", "1")
+            time.sleep(min(_MOST_PATIENCE_S, float(asked_s) if asked_s.isdigit() else 1.0))
+        return self._door.ask(method, path, document)
 
     def _require(self, method: str, path: str) -> dict[str, Any]:
         status, _, answer = self._door.ask(method, path)
