@@ -47,6 +47,10 @@ UrlOption: _Option = {
 }
 
 
+class UnreadableTraceError(DriftlineError):
+    """A fault of the server; other traces may be read."""
+
+
 class Door(Protocol):
     """Answers a request of the API with a status and a document."""
 
@@ -124,12 +128,15 @@ class Traces:
         """A whole trace; a part of its id will do where no other trace has it.
 
         Raises:
+            UnreadableTraceError: the server failed over this one.
             DriftlineError: there is none, or more than one.
         """
         whole_id = self.resolve(trace_id)
         status, _, answer = self._ask_patiently("GET", f"/api/v1/traces/{whole_id}")
         if status == 404:
             raise DriftlineError(f"there is no trace {whole_id}: {_REMEDY}")
+        if status == 500:
+            raise UnreadableTraceError(_problem_of(status, answer))
         return _required(status, answer)
 
     def resolve(self, trace_id: str) -> str:
@@ -159,7 +166,7 @@ class Traces:
     def add(self, runs: list[Any]) -> tuple[int, dict[str, Any]]:
         """Send a batch of runs; a busy server is asked again. Gives the status and the answer."""
         status, _, answer = self._ask_patiently("POST", "/api/v1/runs", {"version": 1, "runs": runs})
-        if status not in (200, 413, 422):
+        if status not in (200, 400, 413, 422):
             raise DriftlineError(_problem_of(status, answer))
         return status, answer if isinstance(answer, dict) else {}
 
