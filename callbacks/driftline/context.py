@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, fields, replace
 from functools import wraps
@@ -11,9 +11,15 @@ from math import isfinite
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
+from driftline.guarding import failures, let_signals_pass
 from driftline.records import Prompt
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+LONGEST_TEXT = 10_000
+"""Characters of a field or tag: more than any server keeps of one."""
+
+LARGEST_NUMBER = 2_000
+"""Bits of a number that is written out; Python refuses to write much larger ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,8 @@ class Scope:
     index_version: str | None = None
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    size_bytes: int = field(default=0, compare=False, repr=False)
+    """About how much memory it holds, where that is not little."""
 
     @property
     def prompt(self) -> Prompt | None:
@@ -41,7 +49,9 @@ class Scope:
 
 
 NOTHING_SAID = Scope()
-TEXT_FIELDS = tuple(each.name for each in fields(Scope) if each.name not in ("tags", "metadata"))
+TEXT_FIELDS = tuple(
+    each.name for each in fields(Scope) if each.name not in ("tags", "metadata", "size_bytes")
+)
 scope_variable: ContextVar[Scope] = ContextVar("driftline_context", default=NOTHING_SAID)
 
 
@@ -63,29 +73,33 @@ def overlay(below: Scope, above: Scope) -> Scope:
         said["tags"] = tuple(dict.fromkeys((*below.tags, *above.tags)))
     if above.metadata:
         said["metadata"] = {**below.metadata, **above.metadata}
-    return replace(below, **said) if said else below
+    if not said:
+        return below
+    return replace(below, **said, size_bytes=below.size_bytes + above.size_bytes)
 
 
-def text_of(value: object) -> str | None:
+def text_of(value: Any) -> str | None:
     """A name or number as the text of a field; ``None`` for anything that is not one, or is empty."""
     if type(value) is str:
         return value or None
-    # By the base, so that a member of an enumeration gives its value and no code of a subclass is run.
-    if isinstance(value, str):
+    kind = type(value)
+    # By the base, so that a member of an enumeration gives its value and no code of a subclass is run. Nor is
+    # the object asked for its class: it may have an answer of its own.
+    if issubclass(kind, str):
         return str.__str__(value) or None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int.__repr__(value)
-    if isinstance(value, float):
+    if issubclass(kind, int) and kind is not bool:
+        return int.__repr__(value) if int.bit_length(value) <= LARGEST_NUMBER else None
+    if issubclass(kind, float):
         # What a table of data leaves empty often arrives as "not a number".
         return float.__repr__(value) if isfinite(value) else None
-    if type(value).__name__ in ("UUID", "Decimal"):
+    if kind.__name__ in ("UUID", "Decimal"):
         return str(value)
     return None
 
 
 def is_no_text(value: object) -> bool:
     """Whether a value says something that no text holds: it belongs into the metadata, under its own name."""
-    return value is not None and not isinstance(value, str) and text_of(value) is None
+    return value is not None and not issubclass(type(value), str) and text_of(value) is None
 
 
 class context:
@@ -93,7 +107,9 @@ class context:
 
     Blocks nest: an inner one adds to the outer and wins where both speak. Whatever runs inside inherits it,
     in threads and tasks as far as ``contextvars`` reach. A number becomes its text; what cannot be a text
-    stands in the metadata under its own name. A decorated function may be sync, async or a generator.
+    stands in the metadata under its own name. A decorated function may be sync, async or a generator. One
+    block may be entered by many threads and tasks at once. It never raises: of what makes no sense, what can
+    be kept is, and the rest is logged once.
     """
 
     def __init__(
@@ -108,7 +124,7 @@ class context:
         prompt_name: object = None,
         prompt_version: object = None,
         index_version: object = None,
-        tags: list[str] | tuple[str, ...] = (),
+        tags: Iterable[object] | None = (),
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         said = {
@@ -122,21 +138,33 @@ class context:
             "prompt_version": prompt_version,
             "index_version": index_version,
         }
-        texts = {name: text_of(value) for name, value in said.items()}
-        more = {name: value for name, value in said.items() if is_no_text(value)}
-        more.update(metadata or {})
-        self._scope = Scope(**texts, tags=tuple(tags), metadata=_copied(more) if more else {})
-        self._tokens: list[Token[Scope]] = []
+        texts: dict[str, str] = {}
+        more: dict[Any, Any] = {}
+        for name, value in said.items():
+            text = _attempt(name, text_of, value)
+            if text is not None:
+                texts[name] = text[:LONGEST_TEXT]
+            elif value is not None and _attempt(name, is_no_text, value) is not False:
+                more[name] = value
+        if metadata is not None:
+            more.update(_attempt("metadata", dict, metadata) or {})
+        self._scope = _scope_of(texts, _attempt("tags", _tags_of, tags) or (), more)
 
     def __enter__(self) -> Scope:
         scope = overlay(scope_variable.get(), self._scope)
-        self._tokens.append(scope_variable.set(scope))
+        _entered.set((*_entered.get(), (self, scope_variable.set(scope))))
         return scope
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _reset(self._tokens.pop())
+        entered = _entered.get()
+        for place in reversed(range(len(entered))):
+            block, token = entered[place]
+            if block is self:
+                _entered.set(entered[:place] + entered[place + 1 :])
+                _reset(token)
+                return
 
     async def __aenter__(self) -> Scope:
         return self.__enter__()
@@ -155,24 +183,17 @@ class context:
 
             @wraps(function)
             async def coroutine(*args: Any, **kwargs: Any) -> Any:
-                with self._again():
+                with self:
                     return await function(*args, **kwargs)
 
             return cast(Function, coroutine)
 
         @wraps(function)
         def plain(*args: Any, **kwargs: Any) -> Any:
-            with self._again():
+            with self:
                 return function(*args, **kwargs)
 
         return cast(Function, plain)
-
-    def _again(self) -> context:
-        """A fresh block that says the same: one object must not hold the tokens of several calls."""
-        again = object.__new__(context)
-        again._scope = self._scope
-        again._tokens = []
-        return again
 
     # A generator shares the context of whoever reads it, so the block is entered for each step and left
     # before each yield; otherwise it would leak into the reader.
@@ -183,7 +204,7 @@ class context:
             advance, value = steps.send, None
             try:
                 while True:
-                    with self._again():
+                    with self:
                         try:
                             item = advance(value)
                         except StopIteration as end:
@@ -196,7 +217,7 @@ class context:
                     except BaseException as error:
                         advance, value = steps.throw, error
             finally:
-                with self._again():
+                with self:
                     steps.close()
 
         return generator
@@ -205,26 +226,65 @@ class context:
         @wraps(function)
         async def generator(*args: Any, **kwargs: Any) -> Any:
             steps = function(*args, **kwargs)
+            advance, value = steps.asend, None
             try:
                 while True:
-                    with self._again():
+                    with self:
                         try:
-                            item = await anext(steps)
+                            item = await advance(value)
                         except StopAsyncIteration:
                             return
-                    yield item
+                    try:
+                        value = yield item
+                        advance = steps.asend
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        advance, value = steps.athrow, error
             finally:
-                with self._again():
+                with self:
                     await steps.aclose()
 
         return generator
 
 
-def _copied(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    from driftline.snapshot import snapshot
+_entered: ContextVar[tuple[tuple[context, Token[Scope]], ...]] = ContextVar("driftline_entered", default=())
+"""The blocks that were entered here, each with what takes it back: threads may share the block itself."""
 
-    copied = snapshot(dict(metadata))
-    return copied if isinstance(copied, dict) else {}
+
+def _attempt(name: str, read: Callable[[Any], Any], value: Any) -> Any:
+    """Read what the program says; ``None``, and a line in the log, where that fails."""
+    try:
+        return read(value)
+    except Exception as error:
+        let_signals_pass(error)
+        failures.note(f"context({name}=…)", error)
+        return None
+
+
+def _tags_of(tags: Iterable[object] | None) -> tuple[str, ...]:
+    if tags is None:
+        return ()
+    texts = [_attempt("tags", _tag_of, tag) for tag in ((tags,) if isinstance(tags, str) else tags)]
+    return tuple(text[:LONGEST_TEXT] for text in texts if text)
+
+
+def _tag_of(tag: object) -> str | None:
+    text = text_of(tag)
+    if text is None and tag not in (None, ""):
+        raise TypeError(f"a tag is a text, not a {type(tag).__qualname__}")
+    return text
+
+
+def _scope_of(texts: Mapping[str, Any], tags: tuple[str, ...], metadata: dict[Any, Any]) -> Scope:
+    from driftline.snapshot import Copier
+
+    copier = Copier()
+    copied = copier.copy(metadata) if metadata else {}
+    size_bytes = copier.size_bytes + sum(map(len, texts.values())) + sum(map(len, tags))
+    return Scope(
+        **texts, tags=tags, metadata=copied if isinstance(copied, dict) else {}, size_bytes=size_bytes
+    )
 
 
 def _reset(token: Token[Scope]) -> None:

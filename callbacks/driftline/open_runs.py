@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from traceback import TracebackException
+from functools import partial
 from typing import Any, NamedTuple
 
 from driftline.codec import clean_text
-from driftline.context import TEXT_FIELDS, Scope
+from driftline.context import NOTHING_SAID, TEXT_FIELDS, Scope
 from driftline.guarding import attempt
+from driftline.raised import Failure
 from driftline.records import (
     Channel,
     Event,
@@ -29,8 +31,8 @@ from driftline.records import (
 from driftline.timing import Mark, timeline_of
 from driftline.wire import MAX_NAME, NAME_LIMITS
 
-MAX_STACK = 64 * 1024
-MAX_MESSAGE = 10_000
+MAX_REMEMBERED = 4_000
+"""Bytes of a scope that is remembered of a run that ended; the metadata of a larger one is not."""
 MAX_EVENTS = 200
 MAX_MARKS = 1_000_000
 MAX_TEXT = 100_000
@@ -63,13 +65,6 @@ class Moment(NamedTuple):
     name: str
     at_ns: int
     data: Any
-
-
-class Failure(NamedTuple):
-    """An exception taken apart, so that neither it nor its frames stay alive."""
-
-    type: str
-    rendered: TracebackException
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -107,7 +102,7 @@ class OpenRun:
     facts: list[Facts] = field(default_factory=list)
     events: list[Moment] = field(default_factory=list)
     events_left_out: int = 0
-    mark_ns: array[int] = field(default_factory=lambda: array("q"))
+    mark_ns: array[int] = field(default_factory=partial(array, "q"))
     channels: list[list[Any]] = field(default_factory=list)
     """Rows of ``[channel, chunks]``, in the order of ``mark_ns``."""
     text: list[str] = field(default_factory=list)
@@ -121,6 +116,11 @@ class OpenRun:
     """About how much memory it holds."""
     announced: bool = False
     revision: int = 1
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory it holds now, with what was streamed so far."""
+        return self.size_bytes + self.text_size + self.mark_ns.itemsize * len(self.mark_ns)
 
     def mark(self, at_ns: int, channel: Channel, text: str = "") -> None:
         """Note that a chunk with content came."""
@@ -154,12 +154,16 @@ class OpenRun:
 
     def ended(self) -> Ended:
         """What to remember of it."""
+        scope, context = self.scope, self.context
+        if scope.size_bytes > MAX_REMEMBERED:
+            # Children inside the same block are told by the block itself what is left out here.
+            scope, context = replace(scope, metadata={}, size_bytes=0), NOTHING_SAID
         return Ended(
             key=self.key,
             id=self.id,
             trace_id=self.trace_id,
-            scope=self.scope,
-            context=self.context,
+            scope=scope,
+            context=context,
             wall_ns=self.wall_ns,
             status=self.status,
             ended_ns=self.ended_ns or self.touched_ns,
@@ -184,7 +188,8 @@ class OpenRun:
             values["ended_at"] = values["started_at"] + timedelta(milliseconds=duration_ms)
             values["duration_ms"] = round(duration_ms, 3)
         values["status"] = self.status
-        values["error"] = _run_error(self.error)
+        error = self.error
+        values["error"] = error.to_error() if isinstance(error, Failure) else error
         values["events"] = tuple(self._event(each) for each in self.events)
         values["revision"] = self.revision
         return _run_of(values)
@@ -224,27 +229,21 @@ class OpenRun:
 class Announcement:
     """The record of a run that is still open, so that a live trace shows it."""
 
-    __slots__ = ("_facts", "_fields", "_run")
+    __slots__ = ("_run", "size_bytes")
     is_early = True
 
     def __init__(self, run: OpenRun) -> None:
-        self._run = run
-        self._fields = dict(run.fields)
-        self._facts = tuple(run.facts)
+        # What the run takes up from here on, its answer above all, must not live on in this record.
+        self._run = copy(run)
+        self._run.fields = dict(run.fields)
+        self._run.facts = list(run.facts)
+        self._run.events, self._run.text = [], []
+        self.size_bytes = run.size_bytes
 
     def to_run(self) -> Run:
         """Build what is known at the start; the end brings the whole record under a higher revision."""
-        values = {**self._run.opening(), **_values_of(self._fields, self._facts)}
+        values = {**self._run.opening(), **_values_of(self._run.fields, self._run.facts)}
         return _run_of({**values, "status": Status.RUNNING, "revision": 0})
-
-
-def failure_of(error: BaseException) -> Failure:
-    """Take an exception apart; its source lines are read later, on the delivery thread."""
-    cls = type(error)
-    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    return Failure(
-        name, TracebackException(cls, error, error.__traceback__, lookup_lines=False, compact=True)
-    )
 
 
 def wall_offset_ns() -> int:
@@ -275,18 +274,6 @@ def _name(text: str, limit: int = MAX_NAME) -> str:
 
 def _answer_so_far(texts: Iterable[str]) -> Message:
     return Message(role="assistant", parts=(Part(type="text", text=clean_text("".join(texts))),))
-
-
-def _run_error(error: RunError | Failure | None) -> RunError | None:
-    if not isinstance(error, Failure):
-        return error
-    message = clean_text(str(error.rendered))
-    stack = clean_text("".join(error.rendered.format()))
-    return RunError(type=error.type, message=_cut(message, MAX_MESSAGE), stack=stack[-MAX_STACK:])
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
 
 
 def _joined_prompt(said: Prompt | None, seen: Prompt | None) -> Prompt | None:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
 
+from driftline.anatomy import type_name
 from driftline.bounded import BoundedMap
 from driftline.context import NOTHING_SAID, Scope, current_scope, overlay
-from driftline.guarding import never_raises
-from driftline.open_runs import Announcement, Ended, Facts, OpenRun, failure_of, wall_offset_ns
+from driftline.guarding import attempt, never_raises
+from driftline.open_runs import Announcement, Ended, Facts, OpenRun, wall_offset_ns
+from driftline.raised import Failure, failure_of
 from driftline.records import Kind, Prompt, Run, RunError, Status
 from driftline.tending import start_tending, tell_of_forks
 
@@ -48,10 +50,14 @@ class RecorderLimits:
     """How much a recorder remembers, and for how long."""
 
     max_open: int = 10_000
+    max_open_bytes: int = 64_000_000
+    """Of all open runs together; the oldest make room for new ones."""
     max_ended: int = 4_096
     """Ended runs whose id, trace and scope are kept for children that come late."""
     max_given_up: int = 256
     """Runs closed without their end that are kept whole, so that a late end can still complete them."""
+    max_given_up_bytes: int = 16_000_000
+    """Of all of these together."""
     ttl_s: float = 3_600.0
     """Since anything was last heard of a run or its children."""
     grace_s: float = 10.0
@@ -89,6 +95,8 @@ class Recorder:
         self._wall_ns = wall_offset()
         self._new_id = new_id
         self._open: BoundedMap[OpenRun] = BoundedMap(self._limits.max_open)
+        self._open_bytes = 0
+        """About what the open runs hold. Threads that meet here may miscount; tending counts anew."""
         self._ended: BoundedMap[Ended] = BoundedMap(self._limits.max_ended)
         self._given_up: BoundedMap[OpenRun] = BoundedMap(self._limits.max_given_up)
         self._tended = tended
@@ -154,9 +162,14 @@ class Recorder:
             run.fields.update(fields)
         if facts is not None:
             run.facts.append(facts)
-        run.size_bytes += size_bytes
+        run.size_bytes += size_bytes + run.scope.size_bytes
+        if tags:
+            run.size_bytes += sum(map(len, tags))
         for oldest in self._open.put(key, run):
             self._give_up(oldest, f"more than {self._limits.max_open:,} runs were open")
+        self._open_bytes += run.size_bytes
+        if self._open_bytes > self._limits.max_open_bytes:
+            self._make_room()
         if self._tender is None and self._tended:
             self._tender = start_tending(self, self._limits.tend_every_s)
         return run
@@ -179,6 +192,8 @@ class Recorder:
             if run is None:
                 return False
             run = _reopened(run)
+        else:
+            self._open_bytes -= run.size_bytes
         parent = None if run.parent_key is None else self._open.get(run.parent_key)
         if status is Status.OK:
             run.text = []
@@ -189,12 +204,14 @@ class Recorder:
             parent.waits = True
         run.ended_ns = at_ns
         run.status = status
-        run.error = failure_of(error) if isinstance(error, BaseException) else error
+        if error is not None:
+            failure = run.error = _taken_apart(error)
+            size_bytes += getattr(failure, "size_bytes", 0)
         if fields:
             run.fields.update(fields)
         if facts is not None:
             run.facts.append(facts)
-        run.size_bytes += size_bytes + run.text_size + run.mark_ns.itemsize * len(run.mark_ns)
+        run.size_bytes = run.held_bytes + size_bytes
         self._hand_over(run)
         if parent is not None:
             parent.touched_ns = at_ns
@@ -231,6 +248,7 @@ class Recorder:
             elif not run.announced and now_ns - run.started_ns > limits.announce_after_s * 1e9:
                 run.announced = True
                 self.delivery.offer(Announcement(run))
+        self._make_room()
 
     def close(self, reason: str = "the process ended") -> None:
         """End what is open, and record nothing more; ``reason`` says why the ends never came."""
@@ -322,8 +340,29 @@ class Recorder:
         run.ended_ns = ended_ns
         run.status = status
         run.error = RunError(type=NOT_ENDED, message=reason)
-        self._given_up.put(run.key, run)
+        self._open_bytes -= run.size_bytes
+        if not self._closed:
+            self._keep_whole(run)
         self._hand_over(run)
+
+    def _keep_whole(self, run: OpenRun) -> None:
+        self._given_up.put(run.key, run)
+        left = self._limits.max_given_up_bytes
+        for each in reversed(self._given_up.values()):
+            left -= each.held_bytes
+            if left < 0:
+                self._given_up.pop(each.key)
+
+    def _make_room(self) -> None:
+        """Count what the open runs hold; where it is too much, hand over the oldest, and some to spare."""
+        runs, limit = self._open.values(), self._limits.max_open_bytes
+        self._open_bytes = sum(run.held_bytes for run in runs)
+        if self._open_bytes <= limit:
+            return
+        for run in runs:
+            if self._open_bytes <= limit * 7 // 8:
+                break
+            self._take_out(run, f"the open runs held more than {limit / 1e6:g} MB")
 
     def _renew_anchor(self) -> None:
         wall_ns = self._wall_offset()
@@ -335,8 +374,15 @@ class Recorder:
         for run in self._open.values():
             self._ended.put(run.key, run.ended())
         self._open.clear()
+        self._open_bytes = 0
         self._given_up.clear()
         self._tender = None
+
+
+def _taken_apart(error: BaseException | RunError) -> RunError | Failure:
+    if type(error) is RunError:
+        return error
+    return attempt("taking an exception apart", failure_of, error) or RunError(type=type_name(type(error)))
 
 
 def _reopened(run: OpenRun) -> OpenRun:
@@ -344,5 +390,6 @@ def _reopened(run: OpenRun) -> OpenRun:
     again = copy(run)
     again.fields = dict(run.fields)
     again.facts = list(run.facts)
+    again.error = None
     again.revision = run.revision + 1
     return again

@@ -11,18 +11,24 @@ from __future__ import annotations
 import hashlib
 import math
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from sys import getsizeof
 from typing import Any, TypeAlias
 
-from driftline.anatomy import EMPTY_KINDS, Fields, TakeApart, anatomy_of, is_importable, type_name
+from driftline.anatomy import EMPTY_KINDS, Fields, Like, TakeApart, anatomy_of, is_importable, type_name
 from driftline.codec import clean_text
+from driftline.guarding import let_signals_pass
 from driftline.records import Json
 
 LARGEST_INT = 2**63 - 1
 LONGEST_KEY = 500
 """Characters of a key."""
+SHORT_KEY = 64
+"""Characters of a key whose memory is counted with its item."""
+CONTAINER_BYTES = 128
+"""About how much memory a container takes apart from its items."""
 KEPT_OF_DATA_URL = 80
 """Characters of a ``data:`` URL that is too long to be kept whole."""
 
@@ -58,33 +64,37 @@ def register(kind: type[Any], take_apart: TakeApart) -> None:
     else; so it copies nothing itself, and runs none of the application's code. It runs on the caller's
     thread.
     """
-    _COPIES[kind] = _by_parts(take_apart)
+    _COPIES[id(kind)] = _by_parts(take_apart)
+    _KEPT_TYPES.append(kind)
 
 
 class Copier:
     """Copies the values of one run within one budget; to be used by one thread at a time."""
 
-    __slots__ = ("_characters", "_limits", "_nodes", "_open")
+    __slots__ = ("_characters", "_limits", "_more_bytes", "_nodes", "_open")
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self._limits = limits
         self._nodes = limits.nodes
         self._characters = limits.characters
+        self._more_bytes = 0
+        """Of containers, of long keys, and beyond one for each character of texts that are not ASCII."""
         self._open: set[int] = set()
         """Identities of the containers that are being copied, from the outermost to the innermost."""
 
     @property
     def size_bytes(self) -> int:
         """About how much memory the copies hold."""
-        return self._limits.characters - self._characters + 64 * (self._limits.nodes - self._nodes)
+        limits = self._limits
+        return limits.characters - self._characters + 64 * (limits.nodes - self._nodes) + self._more_bytes
 
     def copy(self, value: object) -> Json:
         """Copy a value. Never raises; what cannot be copied becomes a placeholder."""
         try:
-            return self._copy(value, 0)
-        except Exception:
+            return self.text(value) if type(value) is str else self._copy(value, 0)
+        except Exception as error:
             self._open.clear()
-            return _placeholder(type(value), problem="could not be copied")
+            return _not_copied(value, error)
 
     def text(self, value: str) -> str:
         """Bound a string; lone surrogates, which no UTF-8 can hold, become U+FFFD."""
@@ -94,12 +104,17 @@ class Copier:
                 # Half an image is of no use to anybody; its head says what it was.
                 allowed = min(allowed, KEPT_OF_DATA_URL)
             self._characters -= allowed
-            return f"{_whole(value[:allowed])}…[cut: {len(value):,} characters, {fingerprint(value)}]"
+            text = f"{_whole(value[:allowed])}…[cut: {len(value):,} characters, {fingerprint(value)}]"
+            self._more_bytes += getsizeof(text) - allowed
+            return text
         self._characters -= len(value)
+        if value.isascii():
+            return value
+        self._more_bytes += getsizeof(value) - len(value)
         return _whole(value)
 
     def _copy(self, value: Any, depth: int) -> Json:
-        copy = _COPIES.get(type(value))
+        copy = _COPIES.get(id(type(value)))
         if copy is None:
             copy = _copy_of(type(value))
         return copy(self, value, depth)
@@ -116,19 +131,24 @@ class Copier:
         return value if math.isfinite(value) else {"$type": "float", "value": float.__repr__(value)}
 
     def _copy_bytes(self, value: bytes | bytearray, depth: int) -> Json:
+        self._more_bytes += CONTAINER_BYTES
         return {"$type": type(value).__name__, "size_bytes": len(value)}
 
+    # The methods are those of the base, so that what a subclass overrides is not run.
+
     def _copy_dict(self, value: dict[Any, Any], depth: int) -> Json:
-        if not value:
+        length = dict.__len__(value)
+        if not length:
             return {}
-        allowed = self._enter(value, len(value), depth)
+        allowed = self._enter(value, length, depth)
         if not allowed:
-            return self._not_entered(value, len(value))
+            return self._not_entered(value, length)
         try:
-            return self._copy_items({}, value.items(), allowed, depth + 1)
-        except RuntimeError:
+            return self._copy_items({}, dict.items(value), allowed, depth + 1)
+        except RuntimeError as error:
+            let_signals_pass(error)
             # Another thread added or removed a key; none comes between while a list of the items is made.
-            return self._copy_items({}, list(value.items()), allowed, depth + 1)
+            return self._copy_items({}, list(dict.items(value)), allowed, depth + 1)
         finally:
             self._open.discard(id(value))
 
@@ -136,11 +156,12 @@ class Copier:
         self, copied: dict[str, Json], items: Iterable[tuple[Any, Any]], allowed: int, depth: int
     ) -> dict[str, Json]:
         longest = self._limits.text
-        renamed = False
+        keys: Keys | None = None
         for key, item in islice(items, allowed):
-            if type(key) is not str or renamed or not key.isascii() or len(key) > LONGEST_KEY:
-                renamed = True  # from here on a key may already be taken
-                key = self._key(key, copied)
+            if keys is not None or type(key) is not str or len(key) > SHORT_KEY or not key.isascii():
+                keys = keys or Keys(copied)  # from here on a key may already be taken
+                key = keys.free(key)
+                self._more_bytes += getsizeof(key)
             # A plain string is by far the most frequent item, so it takes no call.
             if (
                 type(item) is str
@@ -150,35 +171,54 @@ class Copier:
             ):
                 self._characters -= len(item)
                 copied[key] = item
-            else:
+                continue
+            try:
                 copied[key] = self._copy(item, depth)
+            except Exception as error:
+                copied[key] = _not_copied(item, error)
         left_out = len(items) - allowed  # type: ignore[arg-type]
         if left_out > 0:
             copied["$cut"] = left_out
         return copied
 
-    def _copy_sequence(self, value: list[Any] | tuple[Any, ...], depth: int) -> Json:
-        if not value:
-            return []
-        allowed = self._enter(value, len(value), depth)
-        if not allowed:
-            return self._not_entered(value, len(value))
-        depth += 1
+    def _copy_list(self, value: list[Any], depth: int) -> Json:
+        return self._copy_sequence(value, list.__iter__(value), list.__len__(value), depth)
+
+    def _copy_tuple(self, value: tuple[Any, ...], depth: int) -> Json:
+        return self._copy_sequence(value, tuple.__iter__(value), tuple.__len__(value), depth)
+
+    def _copy_set(self, value: set[Any], depth: int) -> Json:
         try:
-            copied: list[Json] = []
-            for item in islice(value, allowed):
-                copy = _COPIES.get(type(item))
-                if copy is None:
-                    copy = _copy_of(type(item))
-                copied.append(copy(self, item, depth))
+            return self._copy_sequence(value, set.__iter__(value), set.__len__(value), depth)
+        except RuntimeError as error:
+            let_signals_pass(error)
+            # As with a dictionary: another thread came between.
+            items = list(set.__iter__(value))
+            return self._copy_sequence(value, iter(items), len(items), depth)
+
+    def _copy_frozenset(self, value: frozenset[Any], depth: int) -> Json:
+        return self._copy_sequence(value, frozenset.__iter__(value), frozenset.__len__(value), depth)
+
+    def _copy_sequence(self, value: Any, items: Iterator[Any], length: int, depth: int) -> Json:
+        if not length:
+            return []
+        allowed = self._enter(value, length, depth)
+        if not allowed:
+            return self._not_entered(value, length)
+        depth += 1
+        copied: list[Json] = []
+        try:
+            for item in islice(items, allowed):
+                try:
+                    copy = _COPIES.get(id(type(item))) or _copy_of(type(item))
+                    copied.append(copy(self, item, depth))
+                except Exception as error:
+                    copied.append(_not_copied(item, error))
         finally:
             self._open.discard(id(value))
-        if len(value) > allowed:
-            copied.append({"$cut": len(value) - allowed})
+        if length > allowed:
+            copied.append({"$cut": length - allowed})
         return copied
-
-    def _copy_set(self, value: set[Any] | frozenset[Any], depth: int) -> Json:
-        return self._copy_sequence(list(value), depth)
 
     def _copy_fields(self, value: Any, depth: int, plan: Fields) -> Json:
         """Copy a model by its storage, leaving out what is empty or what the model itself hides."""
@@ -187,12 +227,12 @@ class Copier:
         if not allowed:
             return self._not_entered(value, len(items)) if items else {"$type": plan.name}
         hidden = plan.hidden
-        filled = [
-            (field, item)
-            for field, item in items
-            if item is not None and (item or type(item) not in EMPTY_KINDS) and field not in hidden
-        ]
         try:
+            filled = [
+                (field, item)
+                for field, item in items
+                if item is not None and (id(type(item)) not in EMPTY_KINDS or item) and field not in hidden
+            ]
             return self._copy_items({"$type": plan.name}, filled, allowed, depth + 1)
         finally:
             self._open.discard(id(value))
@@ -203,8 +243,9 @@ class Copier:
         self._open.add(id(value))
         try:
             return self._copy(take_apart(value), depth)
-        except Exception:
-            return _placeholder(type(value), problem="could not be taken apart")
+        except Exception as error:
+            let_signals_pass(error)
+            return {"$type": type_name(type(value)), "problem": "could not be taken apart"}
         finally:
             self._open.discard(id(value))
 
@@ -214,20 +255,37 @@ class Copier:
         if allowed <= 0 or depth >= self._limits.depth or id(container) in self._open:
             return 0
         self._nodes -= allowed
+        self._more_bytes += CONTAINER_BYTES
         self._open.add(id(container))
         return allowed
 
     def _not_entered(self, container: object, length: int) -> Json:
         return {"$type": "cycle"} if id(container) in self._open else {"$cut": length}
 
-    def _key(self, key: Any, taken: Mapping[str, Json]) -> str:
+
+class Keys:
+    """Names the items of one copied dictionary, so that none takes the place of another."""
+
+    __slots__ = ("_next", "_taken")
+
+    def __init__(self, taken: dict[str, Json]) -> None:
+        self._taken = taken
+        self._next: dict[str, int] = {}
+        """The number to try next behind a name that was taken."""
+
+    def free(self, key: Any) -> str:
+        """The text of a key, with a number behind it where it is taken."""
         text = _key_text(key)
         if len(text) > LONGEST_KEY:
             text = f"{text[:LONGEST_KEY]}…[cut: {len(text):,} characters, {fingerprint(text)}]"
         text = _whole(text)
-        if text not in taken:
+        if text not in self._taken:
             return text
-        return next(f"{text}#{n}" for n in range(2, len(taken) + 3) if f"{text}#{n}" not in taken)
+        number = self._next.get(text, 2)
+        while (numbered := f"{text}#{number}") in self._taken:
+            number += 1
+        self._next[text] = number + 1
+        return numbered
 
 
 _Copy: TypeAlias = Callable[[Copier, Any, int], Json]
@@ -251,22 +309,23 @@ def fingerprint(text: str) -> str:
 
 def _copy_of(kind: type[Any]) -> _Copy:
     """How objects of a type that was not met before are copied."""
-    reference = weakref.ref(kind)
-    known = _COPIES_OF_PASSING_TYPES.get(reference)
-    if known is not None:
-        return known
     anatomy = anatomy_of(kind)
     if anatomy is None:
-        copy: _Copy = _without_looking
+        copy = _without_looking(type_name(kind))
     elif isinstance(anatomy, Fields):
         copy = _by_fields(anatomy)
+    elif isinstance(anatomy, Like):
+        copy = _COPIES[id(anatomy.kind)]
     else:
         copy = _by_parts(anatomy)
+    identity = id(kind)
     if is_importable(kind):
-        _COPIES[kind] = copy
+        _KEPT_TYPES.append(kind)
     else:
-        # A type that the application made for one request must not live on because of us.
-        _COPIES_OF_PASSING_TYPES[weakref.ref(kind, _forget)] = copy
+        # A type that the application made for one request must not live on because of us. It is forgotten
+        # before its place in memory, which is its identity, can become that of another.
+        _PASSING_TYPES[identity] = weakref.ref(kind, lambda _: _forget(identity))
+    _COPIES[identity] = copy
     return copy
 
 
@@ -278,8 +337,9 @@ def _by_parts(take_apart: TakeApart) -> _Copy:
     return lambda copier, value, depth: copier._copy_parts(value, depth, take_apart)
 
 
-def _forget(reference: weakref.ref[type[Any]]) -> None:
-    _COPIES_OF_PASSING_TYPES.pop(reference, None)
+def _forget(identity: int) -> None:
+    _COPIES.pop(identity, None)
+    _PASSING_TYPES.pop(identity, None)
 
 
 def _whole(text: str) -> str:
@@ -293,8 +353,9 @@ def _whole(text: str) -> str:
     return text
 
 
-def _placeholder(kind: type[Any], **more: Json) -> Json:
-    return {"$type": type_name(kind), **more}
+def _not_copied(value: object, error: Exception) -> Json:
+    let_signals_pass(error)
+    return {"$type": type_name(type(value)), "problem": "could not be copied"}
 
 
 def _key_text(key: Any) -> str:
@@ -309,30 +370,38 @@ def _key_text(key: Any) -> str:
         return float.__repr__(key)
     if kind is tuple and len(key) <= 8:
         return f"({', '.join(_key_text(each) if type(each) is not tuple else '…' for each in key)})"
-    plain = Copier().copy(key)
-    return plain if isinstance(plain, str) else f"<{type_name(kind)}>"
+    plain = Copier(_INSIDE_KEYS).copy(key)
+    return f"<{type_name(kind)}>" if isinstance(plain, dict | list) else _key_text(plain)
 
 
-def _without_looking(copier: Copier, value: Any, depth: int) -> Json:
-    return _placeholder(type(value))
+def _without_looking(name: str) -> _Copy:
+    def copy(copier: Copier, value: Any, depth: int) -> Json:
+        copier._more_bytes += CONTAINER_BYTES
+        return {"$type": name}
+
+    return copy
 
 
 def _as_it_is(copier: Copier, value: bool | None, depth: int) -> Json:
     return value
 
 
-_COPIES: dict[type[Any], _Copy] = {
-    str: Copier._copy_text,
-    type(None): _as_it_is,
-    bool: _as_it_is,
-    int: Copier._copy_int,
-    float: Copier._copy_float,
-    dict: Copier._copy_dict,
-    list: Copier._copy_sequence,
-    tuple: Copier._copy_sequence,
-    set: Copier._copy_set,
-    frozenset: Copier._copy_set,
-    bytes: Copier._copy_bytes,
-    bytearray: Copier._copy_bytes,
+_INSIDE_KEYS = Limits(depth=0)
+_COPIES: dict[int, _Copy] = {
+    id(str): Copier._copy_text,
+    id(type(None)): _as_it_is,
+    id(bool): _as_it_is,
+    id(int): Copier._copy_int,
+    id(float): Copier._copy_float,
+    id(dict): Copier._copy_dict,
+    id(list): Copier._copy_list,
+    id(tuple): Copier._copy_tuple,
+    id(set): Copier._copy_set,
+    id(frozenset): Copier._copy_frozenset,
+    id(bytes): Copier._copy_bytes,
+    id(bytearray): Copier._copy_bytes,
 }
-_COPIES_OF_PASSING_TYPES: dict[weakref.ref[type[Any]], _Copy] = {}
+"""By the identity of a type: to look it up by itself would run the ``__hash__`` of its metaclass."""
+_KEPT_TYPES: list[type[Any]] = []
+"""Keeps their identities from being given to others."""
+_PASSING_TYPES: dict[int, weakref.ref[type[Any]]] = {}

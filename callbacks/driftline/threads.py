@@ -95,9 +95,18 @@ def _carrying_start(start: Callable[[threading.Thread], None]) -> Callable[[thre
     @wraps(start)
     def start_carrying(self: threading.Thread) -> None:
         carried = _captured() if _active and not _outlives_traces(self) else None
-        if carried:
-            self.run = partial(_run_thread, carried, self, self.run)  # type: ignore[method-assign]
-        start(self)
+        if not carried:
+            return start(self)
+        own = self.__dict__.get("run")
+        self.run = partial(_run_thread, carried, self, self.run)  # type: ignore[method-assign]
+        try:
+            start(self)
+        except BaseException:
+            # There may be too many threads now, and the program may try again later.
+            self.__dict__.pop("run", None)
+            if own is not None:
+                self.run = own  # type: ignore[method-assign]
+            raise
 
     return start_carrying
 
@@ -110,7 +119,7 @@ def _outlives_traces(thread: threading.Thread) -> bool:
 
 def _run_thread(carried: Carried, thread: threading.Thread, run: Callable[[], None]) -> None:
     # Otherwise the thread would refer to itself, and live until the garbage collector finds it.
-    del thread.run
+    thread.__dict__.pop("run", None)
     for variable, value in carried:
         variable.set(value)
     run()

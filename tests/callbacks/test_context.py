@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
+from typing import Any
 
 import pytest
 
 import driftline
 from driftline.context import NOTHING_SAID, Scope, current_scope, overlay
+from driftline.guarding import failures
 from driftline.records import Prompt
+
+
+class Tier(StrEnum):
+    GOLD = "gold"
 
 
 def user() -> str | None:
@@ -249,3 +257,116 @@ def test_it_needs_no_framework() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_threads_may_share_one_block() -> None:
+    block = driftline.context(user_id="u-1")
+    inside, outside = threading.Event(), threading.Event()
+    found: dict[str, str | None] = {}
+
+    def first() -> None:
+        with block:
+            inside.set()
+            assert outside.wait(30)
+        found["first"] = user()
+
+    def second() -> None:
+        assert inside.wait(30)
+        with block:
+            found["within"] = user()
+            outside.set()
+            threads[0].join(30)
+        found["second"] = user()
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {"first": None, "within": "u-1", "second": None}
+
+
+def test_tasks_may_share_one_block() -> None:
+    block = driftline.context(user_id="u-1")
+
+    async def work() -> tuple[str | None, str | None]:
+        async with block:
+            await asyncio.sleep(0)
+            within = user()
+        return within, user()
+
+    async def main() -> list[tuple[str | None, str | None]]:
+        with block:
+            return await asyncio.gather(work(), work())
+
+    assert asyncio.run(main()) == [("u-1", "u-1"), ("u-1", "u-1")]
+    assert user() is None
+
+
+def test_a_decorated_asynchronous_generator_is_still_one() -> None:
+    heard: list[object] = []
+
+    @driftline.context(user_id="u-1")
+    async def echo() -> AsyncGenerator[int, object]:
+        try:
+            heard.append((yield 1))
+            yield 2
+        except ValueError as error:
+            heard.append((str(error), user()))
+            raise
+        except GeneratorExit:
+            heard.append("closed")
+            raise
+
+    async def main() -> None:
+        steps = echo()
+        assert await anext(steps) == 1
+        assert await steps.asend("a") == 2
+        await steps.aclose()
+        with pytest.raises(ValueError, match="boom"):
+            async with asynccontextmanager(echo)():
+                raise ValueError("boom")
+
+    asyncio.run(main())
+    assert heard == ["a", "closed", ("boom", "u-1")]
+
+
+def test_a_decorated_context_manager_may_keep_an_error_to_itself() -> None:
+    @asynccontextmanager
+    @driftline.context(user_id="u-1")
+    async def forgiving() -> AsyncIterator[None]:
+        with suppress(ValueError):
+            yield
+
+    async def main() -> None:
+        async with forgiving():
+            raise ValueError("boom")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("said", "kept", "told"),
+    [
+        ({"tags": None}, Scope(user_id="u-1"), []),
+        ({"tags": "vip"}, Scope(user_id="u-1", tags=("vip",)), []),
+        ({"tags": [1, Tier.GOLD]}, Scope(user_id="u-1", tags=("1", "gold")), []),
+        ({"tags": [["a"], "b"]}, Scope(user_id="u-1", tags=("b",)), ["context(tags=…): TypeError"]),
+        ({"tags": 5}, Scope(user_id="u-1"), ["context(tags=…): TypeError"]),
+        ({"metadata": 5}, Scope(user_id="u-1"), ["context(metadata=…): TypeError"]),
+        (
+            {"session_id": 10**5_000},
+            Scope(user_id="u-1", metadata={"session_id": {"$type": "int", "bits": 16_610}}),
+            [],
+        ),
+        ({"feature": "x" * 20_000}, Scope(user_id="u-1", feature="x" * 10_000), []),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_raises_nothing(
+    said: dict[str, Any], kept: Scope, told: list[str]
+) -> None:
+    failures.clear()
+    with driftline.context(user_id="u-1", **said) as scope:
+        assert scope == kept
+    assert list(failures.counts) == told
+    failures.clear()

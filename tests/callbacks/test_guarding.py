@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from driftline import guarding
-from driftline.guarding import MAX_CAUSES, Failures, attempt, never_raises
+from driftline.guarding import MAX_CAUSES, Failures, attempt, never_raises, never_raises_but
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +78,71 @@ def test_causes_are_bounded(own_failures: Failures, caplog: pytest.LogCaptureFix
             own_failures.note(f"place {n}", ValueError("x"))
     assert len(own_failures.counts) == MAX_CAUSES + 1
     assert own_failures.counts["other"] == 10
+
+
+class TooLong(Exception):
+    """What the program's alarm raises."""
+
+
+def give_up(number: int, frame: object) -> None:
+    raise TooLong
+
+
+class Alarm:
+    def ring(self, number: int, frame: object) -> None:
+        raise TooLong
+
+    def __call__(self, number: int, frame: object) -> None:
+        raise TooLong
+
+
+@pytest.fixture(
+    params=[give_up, Alarm().ring, partial(give_up), Alarm()], ids=["function", "method", "partial", "object"]
+)
+def alarm(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = signal.signal(signal.SIGALRM, request.param)
+    yield
+    signal.signal(signal.SIGALRM, before)
+
+
+def interrupted() -> None:
+    signal.raise_signal(signal.SIGALRM)
+
+
+@pytest.mark.usefixtures("alarm")
+def test_what_a_signal_handler_raises_passes(own_failures: Failures) -> None:
+    with pytest.raises(TooLong):
+        never_raises(interrupted)()
+    with pytest.raises(TooLong):
+        attempt("waiting", interrupted)
+    assert own_failures.counts == {}
+
+
+@pytest.mark.usefixtures("alarm")
+def test_the_same_error_from_elsewhere_stays_with_us(own_failures: Failures) -> None:
+    def broken() -> None:
+        raise TooLong
+
+    assert never_raises(broken)() is None
+    assert own_failures.counts == {"broken: TooLong": 1}
+
+
+def test_after_a_mistake_the_rest_is_saved(own_failures: Failures) -> None:
+    saved: list[tuple[int, int]] = []
+
+    @never_raises_but(lambda a, b: saved.append((a, b)))
+    def ratio(a: int, b: int) -> float:
+        return a / b
+
+    assert (ratio(6, 3), ratio(6, 0)) == (2, None)
+    assert saved == [(6, 0)]
+    assert own_failures.counts == {"ratio: ZeroDivisionError": 1}
+
+
+def test_saving_may_fail_too(own_failures: Failures) -> None:
+    @never_raises_but(lambda: 1 / 0)
+    def lookup() -> None:
+        raise KeyError
+
+    assert lookup() is None
+    assert own_failures.counts == {"lookup: KeyError": 1}

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from contracts.recorded import STARTED_AT, Outbox, Recorded
 
-from driftline.open_runs import MAX_STACK
+from driftline import recorder as recorder_module
+from driftline.context import context
+from driftline.guarding import failures
+from driftline.raised import MAX_STACK
 from driftline.recorder import NOT_ENDED, Recorder, RecorderLimits
 from driftline.records import Channel, Kind, Message, Part, RunError, Status, Usage
 from driftline.testing import wait_until
@@ -38,8 +41,8 @@ def end(recorded: Recorded, key: int, **more: Any) -> bool:
 
 def test_the_limits_are_those_that_the_documentation_names() -> None:
     assert RecorderLimits() == RecorderLimits(
-        max_open=10_000, max_ended=4_096, max_given_up=256, ttl_s=3_600, grace_s=10, announce_after_s=0.5,
-        tend_every_s=0.25,
+        max_open=10_000, max_open_bytes=64_000_000, max_ended=4_096, max_given_up=256,
+        max_given_up_bytes=16_000_000, ttl_s=3_600, grace_s=10, announce_after_s=0.5, tend_every_s=0.25,
     )  # fmt: skip
     described = Path(__file__).parents[2].joinpath("docs", "langchain.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.,]+) \|", described, re.MULTILINE))
@@ -193,6 +196,62 @@ def test_the_oldest_run_gives_way_when_too_many_are_open() -> None:
     assert [run.name for run in runs] == ["run 0", "run 1"]
     assert {run.status for run in runs} == {Status.INCOMPLETE}
     assert runs[0].error == RunError(type=NOT_ENDED, message="more than 3 runs were open")
+
+
+def test_the_oldest_run_gives_way_when_the_open_ones_hold_too_much() -> None:
+    recorded = Recorded(limits=RecorderLimits(max_open_bytes=100_000))
+    for key in range(1, 20):
+        begin(recorded, key, size_bytes=9_000)
+        assert recorded.recorder.open_count <= 10
+    given_up = [int(run.id, 16) for run in recorded.runs()]
+    assert given_up == list(range(1, len(given_up) + 1))
+    assert all(run.error and "more than 0.1 MB" in run.error.message for run in recorded.runs())
+    for key in range(1, 20):
+        assert end(recorded, key)
+    assert {run.status for run in recorded.runs()} == {Status.OK}
+
+
+def test_runs_that_ended_make_room_for_others() -> None:
+    recorded = Recorded(limits=RecorderLimits(max_open_bytes=100_000))
+    for key in range(1, 100):
+        begin(recorded, key, size_bytes=30_000)
+        assert end(recorded, key, size_bytes=50_000)
+    assert {run.status for run in recorded.runs()} == {Status.OK}
+
+
+def test_what_open_runs_take_up_later_counts_too() -> None:
+    recorded = Recorded(limits=RecorderLimits(max_open_bytes=100_000))
+    first, second = begin(recorded, 1), begin(recorded, 2)
+    second.mark(recorded.recorder.clock_ns(), Channel.TEXT, "x" * 60_000)
+    recorded.recorder.tend()
+    assert recorded.recorder.open_count == 2
+    first.note(recorded.recorder.clock_ns(), "event", size_bytes=60_000)
+    recorded.recorder.tend()
+    assert recorded.only().id == f"{1:032x}"
+    assert recorded.recorder.open_count == 1
+
+
+def test_runs_that_were_given_up_are_kept_whole_within_bounds() -> None:
+    recorded = Recorded(limits=RecorderLimits(max_open=1, max_given_up_bytes=50_000))
+    for key in range(1, 7):
+        begin(recorded, key, size_bytes=20_000)
+    assert [end(recorded, key) for key in range(1, 7)] == [False, False, False, True, True, True]
+
+
+def test_large_metadata_of_a_block_is_not_remembered_with_every_run(recorded: Recorded) -> None:
+    large = {"page": "x" * 100_000}
+    with context(user_id="u-1", metadata=large):
+        run = begin(recorded, 1)
+        end(recorded, 1)
+        begin(recorded, 2, parent=1)
+        end(recorded, 2)
+    begin(recorded, 3, parent=1)
+    end(recorded, 3)
+    assert run.size_bytes > 100_000
+    assert run.ended().scope.metadata == {}
+    inside, outside = recorded.only(name="run 2"), recorded.only(name="run 3")
+    assert (inside.user_id, inside.metadata) == ("u-1", large)
+    assert (outside.user_id, outside.metadata, outside.trace_id) == ("u-1", {}, inside.trace_id)
 
 
 def test_a_run_that_nothing_is_heard_of_is_given_up() -> None:
@@ -357,6 +416,18 @@ def test_a_long_run_is_announced_once_and_then_completed(recorded: Recorded) -> 
     assert recorded.only().status is Status.OK
 
 
+def test_an_announcement_holds_what_was_known_then_and_says_how_much(recorded: Recorded) -> None:
+    run = begin(recorded, 1, fields={"inputs": "a"}, size_bytes=5_000)
+    recorded.tick(1_000)
+    recorded.recorder.tend()
+    announced: Any = recorded.outbox.sealed[0]
+    run.mark(recorded.recorder.clock_ns(), Channel.TEXT, "said since")
+    end(recorded, 1, fields={"outputs": "b"}, facts=lambda: {"provider": "p"})
+    assert announced.size_bytes >= 6_000
+    early = announced.to_run()
+    assert (early.inputs, early.outputs, early.provider) == ("a", None, None)
+
+
 def test_a_model_that_never_ended_keeps_the_text_so_far(recorded: Recorded) -> None:
     run = begin(recorded, 1, kind=Kind.LLM)
     for text in ("The ", "term"):
@@ -418,17 +489,28 @@ def test_the_source_of_a_stack_is_read_when_the_record_is_built(
     assert read
 
 
-def test_of_a_very_long_stack_the_innermost_frames_are_kept(recorded: Recorded) -> None:
-    begin(recorded, 1)
-    try:
-        raise ValueError("x" * 200_000)
-    except ValueError as error:
-        end(recorded, 1, status=Status.ERROR, error=error)
+def test_a_very_long_error_is_cut_when_it_is_raised(recorded: Recorded) -> None:
+    run = begin(recorded, 1)
+    end(recorded, 1, status=Status.ERROR, error=ValueError("x" * 1_000_000))
+    assert 10_000 < run.size_bytes < 30_000
     found = recorded.only().error
     assert found is not None
-    assert len(found.stack) == MAX_STACK
     assert len(found.message) < 11_000
-    assert found.message.endswith("(200,000 characters)")
+    assert found.message.endswith("(1,000,000 characters)")
+    assert len(found.stack) <= MAX_STACK
+
+
+def test_an_error_that_cannot_be_taken_apart_is_one_all_the_same(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(error: BaseException) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(recorder_module, "failure_of", fail)
+    begin(recorded, 1)
+    end(recorded, 1, status=Status.ERROR, error=ValueError("x"))
+    assert recorded.only().error == RunError(type="ValueError")
+    failures.clear()
 
 
 def test_a_name_that_is_too_long_for_a_server_is_cut(recorded: Recorded) -> None:

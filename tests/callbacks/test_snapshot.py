@@ -11,6 +11,7 @@ import gc
 import io
 import json
 import pathlib
+import sys
 import threading
 import uuid
 import weakref
@@ -25,7 +26,7 @@ from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from driftline.snapshot import Copier, Limits, fingerprint, register, snapshot
+from driftline.snapshot import Copier, Keys, Limits, fingerprint, register, snapshot
 
 
 class Colour(enum.Enum):
@@ -426,3 +427,182 @@ def test_whatever_comes_in_strict_json_comes_out(value: Any) -> None:
     assert json.loads(written) == copied
     # 40 nodes at most, each with a key and a value of which both can be cut.
     assert len(written) < 40 * 1_500
+
+
+class Nosy(type):
+    """A metaclass whose types cannot even be compared without its code."""
+
+    touched: list[str] = []  # noqa: RUF012
+
+    def __hash__(cls) -> int:
+        Nosy.touched.append("hash")
+        raise RuntimeError
+
+    def __eq__(cls, other: object) -> bool:
+        Nosy.touched.append("eq")
+        raise RuntimeError
+
+
+class Watching(metaclass=Nosy):
+    @property
+    def __class__(self) -> Any:
+        Nosy.touched.append("class")
+        raise RuntimeError
+
+
+def hostile(base: type[Any]) -> type[Any]:
+    """A subclass of a container that runs code whenever it is looked at by its own methods."""
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("code of the application was run")
+
+    names = (
+        "__iter__",
+        "__len__",
+        "__bool__",
+        "__getitem__",
+        "__contains__",
+        "keys",
+        "values",
+        "items",
+        "copy",
+    )
+    return type("Hostile", (base,), dict.fromkeys(names, refuse))
+
+
+def test_types_are_told_apart_without_their_metaclass() -> None:
+    touched: list[str] = type.__getattribute__(Nosy, "touched")
+    touched.clear()
+    name = f"{__name__}.Watching"
+    assert snapshot({"a": Watching(), "b": [Watching()]}) == {"a": {"$type": name}, "b": [{"$type": name}]}
+    assert snapshot(Filled(name="x", tags=Watching())) == {  # type: ignore[arg-type]
+        "$type": "Filled", "name": "x", "tags": {"$type": name}, "count": 0,
+    }  # fmt: skip
+    assert touched == []
+
+
+def test_fields_of_the_application_are_not_asked_whether_they_are_empty() -> None:
+    Hostile.touched.clear()
+    name = f"{__name__}.Hostile"
+    state = Slotted(name="kept", other=Hostile())
+    assert snapshot({"state": state, "answer": "ok"}) == {
+        "state": {"$type": "Slotted", "name": "kept", "other": {"$type": name}}, "answer": "ok",
+    }  # fmt: skip
+    assert snapshot(Settings(extra=Hostile())) == {  # type: ignore[call-arg]
+        "$type": "Settings", "key": {"$type": "secret"}, "inner": {"$type": "Inner", "text": "hello"},
+        "extra": {"$type": name},
+    }  # fmt: skip
+    assert Hostile.touched == []
+
+
+@pytest.mark.parametrize(
+    ("base", "content", "copied"),
+    [
+        (dict, {"a": 1}, {"a": 1}),
+        (list, [1, 2], [1, 2]),
+        (tuple, (1, 2), [1, 2]),
+        (set, {1}, [1]),
+        (frozenset, {1}, [1]),
+    ],
+)
+def test_containers_of_the_application_are_read_by_their_base(base: Any, content: Any, copied: Any) -> None:
+    assert snapshot({"v": hostile(base)(content)}) == {"v": copied}
+    assert snapshot({"v": hostile(base)()}) == {"v": base() if base is dict else []}
+
+
+def test_containers_of_the_application_are_bounded_like_pythons_own() -> None:
+    class Rows(list[int]):
+        pass
+
+    limits = Limits(items=2)
+    assert snapshot(Rows(range(10)), limits) == [0, 1, {"$cut": 8}]
+    assert snapshot(collections.Counter("abcd"), limits) == {"a": 1, "b": 1, "$cut": 2}
+    assert snapshot(frozenset(range(10)), limits) == [0, 1, {"$cut": 8}]
+
+
+def test_an_ordered_dictionary_keeps_its_order() -> None:
+    ordered = collections.OrderedDict(a=1, b=2)
+    ordered.move_to_end("a")
+    copied = snapshot(ordered)
+    assert isinstance(copied, dict)
+    assert list(copied) == ["b", "a"]
+
+
+def test_what_cannot_be_copied_costs_itself_only() -> None:
+    class Broken:
+        __dataclass_fields__ = {"x": Hostile()}  # noqa: RUF012
+
+    lost = {"$type": f"{__name__}.{Broken.__qualname__}", "problem": "could not be copied"}
+    assert snapshot({"a": Broken(), "b": 1}) == {"a": lost, "b": 1}
+    assert snapshot(["x", Broken(), {"y": Broken()}]) == ["x", lost, {"y": lost}]
+    assert snapshot(Slotted(name="kept", other=Broken())) == {
+        "$type": "Slotted",
+        "name": "kept",
+        "other": lost,
+    }
+
+
+def test_keys_that_look_alike_are_numbered_at_the_first_try() -> None:
+    class Counted(dict[str, Any]):
+        asked = 0
+
+        def __contains__(self, key: object) -> bool:
+            self.asked += 1
+            return super().__contains__(key)
+
+    taken = Counted()
+    keys = Keys(taken)
+    for _ in range(1_000):
+        taken[keys.free(object())] = 1
+    assert list(taken)[:3] == ["<object>", "<object>#2", "<object>#3"]
+    assert len(taken) == 1_000
+    assert taken.asked < 3_000
+
+
+def test_a_number_that_is_taken_is_passed_over() -> None:
+    copied = snapshot({1: "a", "1#2": "b", "1": "c"})
+    assert copied == {"1": "a", "1#2": "b", "1#3": "c"}
+
+
+def test_keys_that_are_values_of_numpy_or_of_an_enumeration_give_them() -> None:
+    generic = type("generic", (), {"__module__": "numpy", "item": lambda self: self.plain})
+    whole = type("int64", (generic,), {"__module__": "numpy", "plain": 7})
+    truth = type("bool_", (generic,), {"__module__": "numpy", "plain": True})
+    copied = snapshot({whole(): "a", truth(): "b", Level.HIGH: "c", decimal.Decimal("1.5"): "d"})
+    assert copied == {"7": "a", "true": "b", "3": "c", "1.5": "d"}
+
+
+def test_what_stands_inside_a_key_is_not_copied() -> None:
+    long = tuple(range(9))
+    assert snapshot({long: 1, frozenset("abc"): 2}) == {"<tuple>": 1, "<frozenset>": 2}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "😀" * 1_000,
+        "文" * 1_000,
+        [{"a": n} for n in range(500)],
+        [[float(n)] for n in range(500)],
+        {"k" * 400 + str(n): None for n in range(100)},
+        {"😀" * 50 + str(n): None for n in range(100)},
+        [object() for _ in range(500)],
+    ],
+    ids=["emoji", "han", "dictionaries", "lists", "long keys", "wide keys", "placeholders"],
+)
+def test_a_copier_says_how_much_memory_its_copies_hold(value: object) -> None:
+    copier = Copier()
+    held = _size_of(copier.copy(value))
+    assert held * 0.9 < copier.size_bytes < held * 3
+
+
+def _size_of(value: Any) -> int:
+    size = sys.getsizeof(value)
+    if isinstance(value, dict):
+        # The name of a key or a type is one object, however often it occurs.
+        return (
+            size
+            + sum(_size_of(each) for each in value.values() if type(each) is not str)
+            + sum(sys.getsizeof(key) for key in value if len(key) > 40)
+        )
+    return size + sum(_size_of(each) for each in value) if isinstance(value, list) else size

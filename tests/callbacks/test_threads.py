@@ -150,6 +150,29 @@ def test_a_thread_is_not_kept_alive() -> None:
 
 
 @pytest.mark.usefixtures("patched")
+def test_a_thread_that_could_not_start_can_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[object] = []
+    begin = threading._start_new_thread  # type: ignore[attr-defined]
+
+    def once_too_many(*args: Any) -> Any:
+        tries.append(args)
+        if len(tries) == 1:
+            raise RuntimeError("can't start new thread")
+        return begin(*args)
+
+    monkeypatch.setattr(threading, "_start_new_thread", once_too_many)
+    found: list[str | None] = []
+    thread = threading.Thread(target=lambda: found.append(user()))
+    with driftline.context(user_id="u-1"):
+        with pytest.raises(RuntimeError, match="can't start"):
+            thread.start()
+        assert "run" not in thread.__dict__
+        thread.start()
+        thread.join()
+    assert found == ["u-1"]
+
+
+@pytest.mark.usefixtures("patched")
 def test_our_own_threads_belong_to_no_trace() -> None:
     found: list[Any] = []
     with driftline.context(user_id="u-1"):

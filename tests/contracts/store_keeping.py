@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from contracts.records import (
@@ -136,6 +137,25 @@ class KeepingRuns:
         children = [a_child(root, after_ms=float(number), inputs={"n": number}) for number in range(1500)]
         assert store.add_runs([*reversed(children), root]) == Added(new=1501)
         assert store.get_trace(root.id) == (root, *children)
+
+    def test_a_trace_read_in_portions_is_the_same_trace(
+        self, store: RunStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("driftline_server.storage.run_queries._PORTION_BYTES", 2_000)
+        root = a_run()
+        children = [a_child(root, inputs="x" * size) for size in (10, 5_000, 70_000, 10, 100_000, 3)]
+        store.add_runs([root, *children])
+        store.add_runs([a_child(root) for _ in range(20)])
+        assert tuple(store.iter_trace(root.id)) == store.get_trace(root.id)
+        assert 175_000 < store.measure_trace(root.id) < 200_000
+        assert 100_000 < store.measure_run(children[4].id) < 101_000
+
+        reading = store.iter_trace(root.id)
+        assert next(reading) == root
+        store.forget_traces(before=BEGIN + timedelta(days=1))
+        assert len(list(reading)) <= 20, "what went meanwhile is left out"
+        assert list(store.iter_trace(root.id)) == []
+        assert (store.measure_trace(root.id), store.measure_run(root.id)) == (0, 0)
 
     def test_many_traces_may_come_in_one_batch(self, store: RunStore) -> None:
         roots = [a_run(name=f"trace {number}") for number in range(1200)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
@@ -13,7 +14,7 @@ except ImportError as error:
         "this integration needs LangChain: install Driftline with the extra [langchain], as README.md shows"
     ) from error
 
-from driftline.guarding import failures
+from driftline.guarding import failures, is_of_signal
 from driftline.integrations.langchain_events import EventTranslator
 from driftline.recorder import Recorder
 
@@ -42,7 +43,7 @@ class DriftlineCallbackHandler(EventTranslator):
         super().__init__(recorder or _shared_recorder(url, api_key, project))
         if strict is not None:
             failures.strict = strict
-        self.raise_error = failures.strict
+        self._raises = failures.strict
         self.enabled = recorder is not None or _is_enabled(url)
         """Whether events are listened to; LangChain asks for each."""
         self._origin = (url, project)
@@ -74,6 +75,19 @@ class DriftlineCallbackHandler(EventTranslator):
 
     # Applications copy and pickle their configs. A copy is the same handler; what is unpickled elsewhere
     # takes its key from the environment there, so that no secret travels.
+
+    @property
+    def raise_error(self) -> bool:
+        """Whether the error that LangChain holds right now is to reach the program.
+
+        Of all that our methods let through, that is what a signal handler of the program raised: LangChain
+        would only log it, and a program that ends by an alarm what takes too long would go on.
+        """
+        return self._raises or is_of_signal(sys.exc_info()[1])
+
+    @raise_error.setter
+    def raise_error(self, value: bool) -> None:
+        self._raises = value
 
     def __copy__(self) -> DriftlineCallbackHandler:
         return self

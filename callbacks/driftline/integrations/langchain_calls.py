@@ -9,6 +9,7 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.runnables.config import var_child_runnable_config
 
+from driftline.anatomy import plain_text
 from driftline.integrations.langchain_endings import ending_of
 from driftline.integrations.langchain_messages import messages_of
 from driftline.integrations.langchain_metadata import copy_metadata, scope_of, tags_of
@@ -58,7 +59,7 @@ class RunCalls:
             at_ns, run_id, parent_run_id, Kind.LLM, name, copier, more,
             fields={
                 "model_requested": model_requested(metadata, params, serialized),
-                "provider": metadata.get("ls_provider"),
+                "provider": plain_text(metadata.get("ls_provider")),
                 "invocation_params": copy_settings(metadata, params, copier),
             },
             facts=lambda: {"messages": messages_of(copies)},
@@ -124,19 +125,20 @@ class RunCalls:
             self.recorder.note(run_id.int, "interrupt", {"interrupts": waiting}, at_ns=at_ns)
         self.finish(at_ns, run_id, copier, status=status, error=cause, fields=fields, facts=facts)
 
-    def note(self, at_ns: int, run_id: UUID, name: str, data: Any) -> None:
+    def note(self, at_ns: int, run_id: UUID, name: object, data: Any) -> None:
         """Add an event to an open run."""
         run = self.open_run(run_id)
+        name = plain_text(name) or "event"
         if run is not None and not run.is_repeated(name):
             copier = Copier(EVENT_LIMITS)
-            run.note(at_ns, str(name), copier.copy(data), size_bytes=copier.size_bytes)
+            run.note(at_ns, name, copier.copy(data), size_bytes=copier.size_bytes)
 
 
 def _enclosing_key() -> int | None:
     """The run inside which this code runs, by LangChain's own context; it repairs wrong parent ids."""
     config = var_child_runnable_config.get()
-    callbacks = None if config is None else config.get("callbacks")
-    if not isinstance(callbacks, BaseCallbackManager):
+    callbacks: Any = None if config is None else config.get("callbacks")
+    if not issubclass(type(callbacks), BaseCallbackManager):
         return None
     parent = callbacks.parent_run_id
     return None if parent is None else parent.int

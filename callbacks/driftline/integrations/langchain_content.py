@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from driftline.anatomy import items_of, plain_text
 from driftline.records import Part
 
 Block = Mapping[str, Any]
@@ -40,15 +41,11 @@ def reasoning_text(block: Block) -> str:
     """What a reasoning block says, in whichever of the providers' ways."""
     for key in ("thinking", "reasoning", "reasoning_content", "text"):
         value = block.get(key)
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, dict) and isinstance(value.get("text"), str):
-            return str(value["text"])
-    summary = block.get("summary")
-    if isinstance(summary, list):
-        texts = (each.get("text") for each in summary if isinstance(each, dict))
-        return "\n".join(text for text in texts if isinstance(text, str))
-    return ""
+        text = plain_text(value.get("text") if type(value) is dict else value)
+        if text is not None:
+            return text
+    texts = [plain_text(each.get("text")) for each in items_of(block.get("summary")) if type(each) is dict]
+    return "\n".join(text for text in texts if text is not None)
 
 
 def refusal_part(text: str) -> Part:

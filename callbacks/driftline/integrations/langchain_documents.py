@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
+from driftline.anatomy import items_of, storage_of
 from driftline.records import Document
 from driftline.snapshot import Copier
 
@@ -18,9 +20,7 @@ CopiedDocument = dict[str, Any]
 
 def copy_documents(documents: Any, copier: Copier) -> list[CopiedDocument]:
     """Copy documents in the order in which the retriever gave them."""
-    if not isinstance(documents, list | tuple):
-        return []
-    return [_copy_document(document, copier) for document in documents[:MAX_DOCUMENTS]]
+    return [_copy_document(document, copier) for document in islice(items_of(documents), MAX_DOCUMENTS)]
 
 
 def documents_of(copies: Iterable[CopiedDocument]) -> tuple[Document, ...]:
@@ -39,8 +39,8 @@ def documents_of(copies: Iterable[CopiedDocument]) -> tuple[Document, ...]:
 
 
 def _copy_document(document: Any, copier: Copier) -> CopiedDocument:
-    fields = getattr(document, "__dict__", {})
-    metadata = copier.copy(fields.get("metadata") or {})
+    fields = storage_of(document)
+    metadata = copier.copy(fields.get("metadata"))
     document_id = fields.get("id")
     return {
         "text": copier.copy(fields.get("page_content", "")),

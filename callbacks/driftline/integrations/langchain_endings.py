@@ -24,12 +24,12 @@ class Ending(NamedTuple):
 
 def ending_of(error: BaseException, copier: Copier) -> Ending:
     """Tell failures from readers that left and from LangGraph's control flow."""
-    if isinstance(error, _LEFT):
+    if issubclass(type(error), _LEFT):
         return Ending(Status.CANCELLED)
     if is_bubbling(error, "GraphInterrupt"):
         return Ending(Status.INTERRUPTED, waiting=interrupts_of(error, copier))
     if is_bubbling(error, "GraphBubbleUp"):
         return Ending(Status.OK)
-    if isinstance(error, KeyboardInterrupt):
+    if issubclass(type(error), KeyboardInterrupt):
         return Ending(Status.CANCELLED, error)
     return Ending(Status.ERROR, error)

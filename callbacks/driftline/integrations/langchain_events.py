@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from driftline.guarding import never_raises
+from driftline.anatomy import plain_text, type_name
+from driftline.guarding import is_of_signal, never_raises, never_raises_but
 from driftline.integrations.langchain_calls import NOTHING, RunCalls
 from driftline.integrations.langchain_documents import copy_documents, documents_of
 from driftline.integrations.langchain_graph import copy_interrupts, join_langgraph
@@ -28,8 +30,42 @@ from driftline.integrations.langchain_streams import Content, content_of_chunk, 
 from driftline.integrations.langchain_tools import tool_failure
 from driftline.open_runs import OpenRun
 from driftline.recorder import Recorder
-from driftline.records import Kind, Status
+from driftline.records import Kind, RunError, Status
 from driftline.snapshot import Copier
+
+
+def _start_without_content(kind: Kind) -> Callable[..., None]:
+    """Open a run all the same where what it was given could not be copied: others may stand below it."""
+
+    def start(
+        self: EventTranslator,
+        serialized: Any,
+        subject: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **more: Any,
+    ) -> None:
+        # What a signal handler raised ends the call that would have told of the end of this run.
+        if self._calls.open_run(run_id) is None and not is_of_signal(sys.exc_info()[1]):
+            name = name_of(serialized, more.get("name"), kind.value)
+            self._calls.start(
+                self._now(), run_id, parent_run_id, kind, name, Copier(), NOTHING, fields=NOTHING
+            )
+
+    return start
+
+
+def _end_without_content(self: EventTranslator, subject: Any, *, run_id: UUID, **_: Any) -> None:
+    """Close a run all the same where what it gave, or what it raised, could not be copied."""
+    failed = issubclass(type(subject), BaseException)
+    self._calls.finish(
+        self._now(),
+        run_id,
+        Copier(),
+        status=Status.ERROR if failed else Status.OK,
+        error=RunError(type=type_name(type(subject))) if failed else None,
+    )
 
 
 class EventTranslator(BaseCallbackHandler):
@@ -49,7 +85,7 @@ class EventTranslator(BaseCallbackHandler):
 
     # Chains, prompts, parsers, agents, graphs and their nodes
 
-    @never_raises
+    @never_raises_but(_start_without_content(Kind.CHAIN))
     def on_chain_start(
         self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
     ) -> None:
@@ -66,7 +102,7 @@ class EventTranslator(BaseCallbackHandler):
             prompt=prompt_of(serialized, metadata) if kind is Kind.PROMPT else None,
         )  # fmt: skip
 
-    @never_raises
+    @never_raises_but(_end_without_content)
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **more: Any) -> None:
         at_ns = self._now()
         run = self._calls.open_run(run_id)
@@ -79,7 +115,7 @@ class EventTranslator(BaseCallbackHandler):
             facts = partial(facts_of_decision, copy_decision(outputs, copier))
         self._calls.finish(at_ns, run_id, copier, fields=fields, facts=facts)
 
-    @never_raises
+    @never_raises_but(_end_without_content)
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
         at_ns = self._now()
         run = self._calls.open_run(run_id)
@@ -89,7 +125,7 @@ class EventTranslator(BaseCallbackHandler):
 
     # Models
 
-    @never_raises
+    @never_raises_but(_start_without_content(Kind.LLM))
     def on_chat_model_start(
         self, serialized: Any, messages: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
     ) -> None:
@@ -98,7 +134,7 @@ class EventTranslator(BaseCallbackHandler):
         copies = copy_messages(messages[0] if messages else (), copier)
         self._calls.start_model(at_ns, serialized, copies, run_id, parent_run_id, copier, more)
 
-    @never_raises
+    @never_raises_but(_start_without_content(Kind.LLM))
     def on_llm_start(
         self, serialized: Any, prompts: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
     ) -> None:
@@ -131,14 +167,14 @@ class EventTranslator(BaseCallbackHandler):
             if type(metadata) is dict and type(metadata.get("model")) is str:
                 run.fields.setdefault("model_answered", metadata["model"])
 
-    @never_raises
+    @never_raises_but(_end_without_content)
     def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
         at_ns = self._now()
         copier = Copier()
         facts = partial(facts_of_result, copy_result(response, copier))
         self._calls.finish(at_ns, run_id, copier, facts=facts)
 
-    @never_raises
+    @never_raises_but(_end_without_content)
     def on_llm_error(self, error: BaseException, *, run_id: UUID, response: Any = None, **_: Any) -> None:
         at_ns = self._now()
         copier = Copier()
@@ -148,7 +184,7 @@ class EventTranslator(BaseCallbackHandler):
 
     # Tools
 
-    @never_raises
+    @never_raises_but(_start_without_content(Kind.TOOL))
     def on_tool_start(
         self, serialized: Any, input_str: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
     ) -> None:
@@ -163,7 +199,7 @@ class EventTranslator(BaseCallbackHandler):
             metadata={"tool_call_id": call_id} if type(call_id) is str else None,
         )  # fmt: skip
 
-    @never_raises
+    @never_raises_but(_end_without_content)
     def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
         at_ns = self._now()
         copier = Copier()
@@ -173,13 +209,13 @@ class EventTranslator(BaseCallbackHandler):
             at_ns, run_id, copier, status=status, error=failure, fields={"outputs": copier.copy(output)}
         )
 
-    @never_raises
+    @never_raises_but(_end_without_content)
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         self._calls.fail(self._now(), run_id, error, Copier())
 
     # Retrievers
 
-    @never_raises
+    @never_raises_but(_start_without_content(Kind.RETRIEVER))
     def on_retriever_start(
         self, serialized: Any, query: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
     ) -> None:
@@ -191,14 +227,14 @@ class EventTranslator(BaseCallbackHandler):
             fields={"inputs": copier.copy(query)},
         )  # fmt: skip
 
-    @never_raises
+    @never_raises_but(_end_without_content)
     def on_retriever_end(self, documents: Any, *, run_id: UUID, **_: Any) -> None:
         at_ns = self._now()
         copier = Copier()
         copies = copy_documents(documents, copier)
         self._calls.finish(at_ns, run_id, copier, facts=lambda: {"documents": documents_of(copies)})
 
-    @never_raises
+    @never_raises_but(_end_without_content)
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         self._calls.fail(self._now(), run_id, error, Copier())
 
@@ -267,7 +303,7 @@ def _model_said(kind: Kind, metadata: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     return {
         "model_requested": model_requested(metadata, NOTHING, None),
-        "provider": metadata.get("ls_provider"),
+        "provider": plain_text(metadata.get("ls_provider")),
     }
 
 

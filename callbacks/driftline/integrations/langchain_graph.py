@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from driftline.anatomy import derives_from, items_of
 from driftline.guarding import failures
 from driftline.records import Json
 from driftline.snapshot import Copier
@@ -35,19 +36,20 @@ def join_langgraph(handler_class: type[Any]) -> bool:
 def is_bubbling(error: BaseException, name: str) -> bool:
     """Whether an exception is of that class of LangGraph's control flow, such as ``GraphInterrupt``."""
     found = getattr(sys.modules.get(_ERRORS), name, None)
-    return isinstance(found, type) and isinstance(error, found)
+    return isinstance(found, type) and derives_from(error, found)
 
 
 def interrupts_of(error: BaseException, copier: Copier) -> list[Json]:
     """What a ``GraphInterrupt`` asks of the person whom it waits for."""
     waiting = error.args[0] if error.args else ()
-    return copy_interrupts(waiting if isinstance(waiting, list | tuple) else (waiting,), copier)
+    listed = issubclass(type(waiting), list | tuple)
+    return copy_interrupts(waiting if listed else (waiting,), copier)
 
 
 def copy_interrupts(waiting: Any, copier: Copier) -> list[Json]:
     """Copy the payload and the id of each interrupt."""
     copied: list[Json] = []
-    for each in waiting:
+    for each in items_of(waiting):
         interrupt: dict[str, Json] = {"value": copier.copy(getattr(each, "value", each))}
         interrupt_id = getattr(each, "id", None)
         if type(interrupt_id) is str:

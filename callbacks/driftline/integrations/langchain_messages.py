@@ -7,9 +7,10 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
+from driftline.anatomy import is_filled, items_of
 from driftline.integrations.langchain_content import SIZE_KEY, parts_of, refusal_part
 from driftline.records import Json, Message, Part, ToolCall
-from driftline.snapshot import Copier
+from driftline.snapshot import DEFAULT, Copier
 
 _ROLES = {
     "human": "user",
@@ -25,6 +26,9 @@ _ROLES = {
 _COPIED = ("type", "id", "name", "role", "tool_call_id", "status")
 MAX_ENCODED = 2_000
 """Characters of a base64 text that are kept inside a message; of a longer one only the size is."""
+MAX_BLOCKS = DEFAULT.items
+MAX_DEPTH = 4
+"""How far the bytes of files are looked for in the blocks of a message."""
 _ENCODED_KEYS = frozenset(("base64", "data", "file_data", "url", "image_url"))
 
 CopiedMessage = dict[str, Any]
@@ -32,9 +36,7 @@ CopiedMessage = dict[str, Any]
 
 def copy_messages(messages: Any, copier: Copier) -> list[CopiedMessage]:
     """Copy what may still change; to be called while the event is delivered."""
-    if not isinstance(messages, list | tuple):
-        return []
-    return [copy_message(message, copier) for message in messages]
+    return [copy_message(message, copier) for message in items_of(messages)]
 
 
 def copy_message(message: Any, copier: Copier) -> CopiedMessage:
@@ -42,16 +44,20 @@ def copy_message(message: Any, copier: Copier) -> CopiedMessage:
     if not issubclass(type(message), BaseMessage):
         return {"type": "human", "content": copier.copy(message)}
     fields: dict[str, Any] = message.__dict__
-    copied = {key: value for key in _COPIED if (value := fields.get(key)) is not None}
+    copied: CopiedMessage = {
+        key: value if type(value) is str else copier.copy(value)
+        for key in _COPIED
+        if (value := fields.get(key)) is not None
+    }
     copied["content"] = copy_content(fields.get("content"), copier)
     for key in ("tool_calls", "invalid_tool_calls"):
         calls = fields.get(key)
-        if calls:
+        if calls is not None and is_filled(calls):
             copied[key] = copier.copy(calls)
     more = fields.get("additional_kwargs")
-    if more:
+    if type(more) is dict and more:
         reasoning = more.get("reasoning_content")
-        if reasoning:
+        if is_filled(reasoning):
             copied["reasoning"] = copier.copy(reasoning)
         refusal = more.get("refusal")
         if type(refusal) is str and refusal:
@@ -67,7 +73,8 @@ def copy_content(content: Any, copier: Copier) -> Json:
     if type(content) is str:
         return copier.text(content)
     if type(content) is list:
-        return copier.copy([_without_bytes(block) if type(block) is dict else block for block in content])
+        blocks = (_without_bytes(block) if type(block) is dict else block for block in content[:MAX_BLOCKS])
+        return copier.copy([*blocks, *content[MAX_BLOCKS:]])
     return copier.copy(content)
 
 
@@ -112,12 +119,13 @@ def _calls_of(calls: Any) -> tuple[ToolCall, ...]:
     )
 
 
-def _without_bytes(block: dict[Any, Any]) -> dict[Any, Any]:
+def _without_bytes(block: dict[Any, Any], depth: int = 0) -> dict[Any, Any]:
     slim: dict[Any, Any] = {}
     for key, value in block.items():
         if (
-            key in _ENCODED_KEYS
-            and type(value) is str
+            type(value) is str
+            and type(key) is str
+            and key in _ENCODED_KEYS
             and len(value) > MAX_ENCODED
             and _is_encoded(key, value)
         ):
@@ -125,8 +133,8 @@ def _without_bytes(block: dict[Any, Any]) -> dict[Any, Any]:
             slim[SIZE_KEY] = len(body) * 3 // 4 - body[-2:].count("=")
             if value.startswith("data:"):
                 slim[key] = value[: value.find(",", 0, 200) + 1]
-        elif type(value) is dict:
-            slim[key] = _without_bytes(value)
+        elif type(value) is dict and depth < MAX_DEPTH:
+            slim[key] = _without_bytes(value, depth + 1)
         else:
             slim[key] = value
     return slim

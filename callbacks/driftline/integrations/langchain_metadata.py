@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from driftline.anatomy import plain_text
 from driftline.context import NOTHING_SAID, Scope, is_no_text, text_of
 from driftline.records import Json
 from driftline.snapshot import Copier
@@ -43,20 +44,21 @@ def scope_of(metadata: Mapping[str, Any]) -> Scope:
 
 def copy_metadata(metadata: Mapping[str, Any], copier: Copier) -> dict[str, Json]:
     """Copy the rest, with what no field can hold: LangGraph goes on writing into the dictionary it passes."""
-    copied = copier.copy({key: value for key, value in metadata.items() if _is_told_only_here(key, value)})
+    told_only_here = {
+        key: value
+        for key, value in metadata.items()
+        if key not in _TOLD_ELSEWHERE or (key in _SAID and is_no_text(value))
+    }
+    copied = copier.copy(told_only_here)
     return copied if isinstance(copied, dict) else {}
-
-
-def _is_told_only_here(key: str, value: object) -> bool:
-    return key not in _TOLD_ELSEWHERE or (key in _SAID and is_no_text(value))
 
 
 def tags_of(tags: Any) -> tuple[str, ...]:
     """The tags that a person chose; LangChain adds its own to say where in a sequence a step stands."""
     if not tags:
         return ()
-    texts = (str.__str__(tag) for tag in tags if isinstance(tag, str))
-    return tuple(text for text in texts if not text.startswith(_OWN_TAGS))
+    texts = [tag if type(tag) is str else plain_text(tag) for tag in tags]
+    return tuple([text for text in texts if text and not text.startswith(_OWN_TAGS)])
 
 
 _OWN_TAGS = ("seq:step:", "graph:step:", "map:key:", "condition:", "branch:", "langsmith:")

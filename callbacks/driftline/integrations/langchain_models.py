@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from driftline.anatomy import plain_text
 from driftline.records import Fingerprint, Json
 from driftline.snapshot import Copier
 
@@ -36,7 +37,7 @@ _PREFIX = re.compile(r"[A-Za-z]{2,}[-_]")
 
 def model_requested(metadata: Mapping[str, Any], params: Mapping[str, Any], serialized: Any) -> str | None:
     """The name that the application asked for; ``None`` where nothing says it."""
-    name = _text(metadata.get("ls_model_name"))
+    name = plain_text(metadata.get("ls_model_name"))
     if name is None:
         name = _first_text(params, _REQUESTED)
     if name is None and type(serialized) is dict:
@@ -52,9 +53,10 @@ def copy_settings(metadata: Mapping[str, Any], params: Mapping[str, Any], copier
         value = metadata.get(key)
         if value is not None:
             settings.setdefault(name, value)
-    tools = params.get("tools") or params.get("functions")
-    if type(tools) is list:
-        settings["tools"] = [_tool(tool) for tool in tools]
+    for key in ("functions", "tools"):
+        tools = params.get(key)
+        if type(tools) is list and tools:
+            settings["tools"] = [_tool(tool) for tool in tools]
     copied = copier.copy(settings)
     return copied if isinstance(copied, dict) else {}
 
@@ -80,9 +82,9 @@ def fingerprint_of(
     response: Mapping[str, Any], result: Mapping[str, Any], message_id: Any
 ) -> Fingerprint | None:
     """What gives the model away apart from its name."""
-    system = _text(response.get("system_fingerprint")) or _text(result.get("system_fingerprint"))
+    system = plain_text(response.get("system_fingerprint")) or plain_text(result.get("system_fingerprint"))
     answered = model_answered(response, result)
-    response_id = _text(response.get("id")) or _text(result.get("id")) or _text(message_id)
+    response_id = plain_text(response.get("id")) or plain_text(result.get("id")) or plain_text(message_id)
     prefix = id_prefix(response_id)
     system = None if system is None else _once(system)
     if system is None and answered is None and prefix is None:
@@ -117,8 +119,4 @@ def _once(name: str) -> str:
 
 
 def _first_text(source: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
-    return next((text for key in keys if (text := _text(source.get(key))) is not None), None)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return next((text for key in keys if (text := plain_text(source.get(key))) is not None), None)

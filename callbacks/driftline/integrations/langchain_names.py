@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from driftline.anatomy import plain_text
 from driftline.records import Kind
 
 _RUN_TYPES = {"prompt": Kind.PROMPT, "parser": Kind.PARSER, "llm": Kind.LLM}
@@ -17,8 +18,9 @@ _NODE_TAG = "graph:step:"
 
 def name_of(serialized: Any, name: Any, default: str) -> str:
     """The name of a run: the one that was given to it, or that of its class."""
-    if isinstance(name, str) and name:
-        return str.__str__(name)
+    given = name if type(name) is str else plain_text(name)
+    if given:
+        return given
     if type(serialized) is dict:
         own = serialized.get("name")
         if type(own) is str and own:
@@ -41,8 +43,8 @@ def chain_kind(name: str, run_type: Any, metadata: Mapping[str, Any], tags: Iter
 
 def _is_graph_agent(name: str, metadata: Mapping[str, Any], tags: Iterable[Any]) -> bool:
     """Whether this is the graph of an agent; its nodes inherit the metadata, but not the name."""
-    if metadata.get("ls_integration") != "langchain_create_agent":
+    if plain_text(metadata.get("ls_integration")) != "langchain_create_agent":
         return False
-    if name != (metadata.get("lc_agent_name") or _GRAPH):
+    if name != (plain_text(metadata.get("lc_agent_name")) or _GRAPH):
         return False
     return not any(type(tag) is str and tag.startswith(_NODE_TAG) for tag in tags)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from driftline.anatomy import derives_from, plain_text, storage_of
 from driftline.integrations.langchain_messages import copy_message, messages_of
 from driftline.integrations.langchain_models import copy_response, fingerprint_of, model_answered
 from driftline.integrations.langchain_usage import usage_of
@@ -26,7 +27,7 @@ def copy_result(result: Any, copier: Copier) -> CopiedResult:
     message = getattr(first[0], "message", None) if first else None
     if message is not None:
         fields = message.__dict__
-        copied["id"] = fields.get("id")
+        copied["id"] = plain_text(fields.get("id"))
         copied["usage"] = copier.copy(fields.get("usage_metadata"))
         copied["response"] = copy_response(fields.get("response_metadata"), copier)
     return copied
@@ -60,17 +61,18 @@ def _copy_generation(generation: Any, copier: Copier) -> dict[str, Any]:
         response = message.__dict__.get("response_metadata")
         info = response if type(response) is dict and response else info
     if type(info) is dict:
-        reason = info.get("finish_reason") or info.get("stop_reason")
-        if type(reason) is str:
+        reason = plain_text(info.get("finish_reason")) or plain_text(info.get("stop_reason"))
+        if reason is not None:
             copied["finish_reason"] = reason
     return copied
 
 
 def copy_decision(outputs: Any, copier: Copier) -> Any:
     """Copy what a decision model says of itself: a chain by its events, but charged like a model."""
-    if not issubclass(type(outputs), BaseModel):
+    if not derives_from(outputs, BaseModel):
         return {}
-    return copier.copy({key: outputs.__dict__.get(key) for key in ("usage", "model")})
+    fields = storage_of(outputs)
+    return copier.copy({key: fields.get(key) for key in ("usage", "model")})
 
 
 def facts_of_decision(copied: Any) -> Mapping[str, Any]:

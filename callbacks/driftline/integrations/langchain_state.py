@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from pydantic import BaseModel
 
+from driftline.anatomy import derives_from, dict_of, is_filled, storage_of
 from driftline.integrations.langchain_models import RESPONSE_FIELDS
 from driftline.records import Json
 from driftline.snapshot import Copier, register
@@ -39,10 +40,8 @@ def _shortened(value: Any) -> Any:
 
 def _fields_of_model(value: Any) -> dict[str, Any]:
     """The storage of a pydantic model or a dataclass; of anything else, nothing."""
-    kind = type(value)
-    if issubclass(kind, BaseModel) or "__dataclass_fields__" in kind.__dict__:
-        fields = getattr(value, "__dict__", None)
-        return fields if type(fields) is dict else {}
+    if derives_from(value, BaseModel) or "__dataclass_fields__" in dict_of(type(value)):
+        return storage_of(value)
     return {}
 
 
@@ -53,12 +52,12 @@ def _tail(items: list[Any]) -> list[Any]:
 
 
 def _is_long_dialogue(items: list[Any]) -> bool:
-    return len(items) > KEPT_OF_DIALOGUE and issubclass(type(items[-1]), BaseMessage)
+    return len(items) > KEPT_OF_DIALOGUE and derives_from(items[-1], BaseMessage)
 
 
 def _answer_apart(message: Any) -> dict[str, Any]:
     """A model's answer without the provider's headers, which its response metadata may hold."""
-    fields = {key: value for key, value in message.__dict__.items() if value}
+    fields = {key: value for key, value in storage_of(message).items() if is_filled(value)}
     response = fields.get("response_metadata")
     if type(response) is dict:
         fields["response_metadata"] = {key: response[key] for key in RESPONSE_FIELDS if key in response}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from driftline.anatomy import is_filled, plain_text
 from driftline.integrations.langchain_content import is_reasoning, reasoning_text
 from driftline.records import Channel
 
@@ -22,10 +23,11 @@ def content_of_chunk(token: Any, chunk: Any) -> Content | None:
 
     ``token`` is a string or a list of blocks; ``chunk`` is the generation chunk, or ``None``.
     """
-    if isinstance(token, str):
-        if token:
-            # The text of a message is a subclass of str, which need not live on.
-            return Content(Channel.TEXT, str(token))
+    if issubclass(type(token), str):
+        # The text of a message is a subclass of str, which need not live on.
+        text = plain_text(token)
+        if text is not None:
+            return Content(Channel.TEXT, text)
     elif type(token) is list:
         content = _content_of_blocks(token)
         if content is not None:
@@ -34,10 +36,10 @@ def content_of_chunk(token: Any, chunk: Any) -> Content | None:
     if message is None:
         return None
     fields = message.__dict__
-    if _has_call(fields.get("tool_call_chunks") or ()):
+    if _has_call(fields.get("tool_call_chunks")):
         return Content(Channel.TOOL)
     more = fields.get("additional_kwargs")
-    if more and more.get("reasoning_content"):
+    if type(more) is dict and is_filled(more.get("reasoning_content")):
         return Content(Channel.REASONING)
     body = fields.get("content")
     # A v1 stream may pass the text as the token and everything else only in the message.
@@ -60,24 +62,24 @@ def content_of_event(event: Any) -> Content | None:
 def _content_of_delta(delta: Any) -> Content | None:
     if type(delta) is not dict:
         return None
-    kind = delta.get("type")
+    kind = plain_text(delta.get("type"))
     if kind == "text-delta":
-        text = delta.get("text")
-        return Content(Channel.TEXT, str(text)) if text else None
+        text = plain_text(delta.get("text"))
+        return None if text is None else Content(Channel.TEXT, text)
     if kind == "reasoning-delta":
-        return Content(Channel.REASONING) if delta.get("reasoning") else None
+        return Content(Channel.REASONING) if is_filled(delta.get("reasoning")) else None
     if kind == "tool-call-delta":
-        return Content(Channel.TOOL) if delta.get("args") else None
+        return Content(Channel.TOOL) if is_filled(delta.get("args")) else None
     fields = delta.get("fields")
     return _content_of_blocks([fields]) if type(fields) is dict else None
 
 
 def _content_of_blocks(blocks: Iterable[Any]) -> Content | None:
     for block in blocks:
-        if isinstance(block, str):
-            if block:
-                return Content(Channel.TEXT, str(block))
-        elif type(block) is dict:
+        text = plain_text(block)
+        if text is not None:
+            return Content(Channel.TEXT, text)
+        if type(block) is dict:
             content = _content_of_block(block)
             if content is not None:
                 return content
@@ -85,21 +87,20 @@ def _content_of_blocks(blocks: Iterable[Any]) -> Content | None:
 
 
 def _content_of_block(block: Mapping[str, Any]) -> Content | None:
-    kind = block.get("type")
+    kind = plain_text(block.get("type"))
     if is_reasoning(kind):
         return Content(Channel.REASONING) if reasoning_text(block) else None
-    text = block.get("text")
-    if isinstance(text, str) and text:
-        return Content(Channel.TEXT, str(text))
-    if block.get("partial_json") or block.get("args") or block.get("arguments"):
+    text = plain_text(block.get("text"))
+    if text is not None:
+        return Content(Channel.TEXT, text)
+    if any(is_filled(block.get(key)) for key in ("partial_json", "args", "arguments")):
         return Content(Channel.TOOL)
     # A call announces itself by its name; the block that carries the name may have no arguments yet.
-    if kind in ("tool_use", "tool_call_chunk", "function_call", "tool_call", "server_tool_use") and block.get(
-        "name"
-    ):
-        return Content(Channel.TOOL)
-    return None
+    named = kind in ("tool_use", "tool_call_chunk", "function_call", "tool_call", "server_tool_use")
+    return Content(Channel.TOOL) if named and is_filled(block.get("name")) else None
 
 
-def _has_call(calls: Iterable[Any]) -> bool:
-    return any(type(call) is dict and (call.get("args") or call.get("name")) for call in calls)
+def _has_call(calls: Any) -> bool:
+    return type(calls) is list and any(
+        type(call) is dict and (is_filled(call.get("args")) or is_filled(call.get("name"))) for call in calls
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain_core.messages import ToolMessage
 
+from driftline.anatomy import derives_from, storage_of
 from driftline.records import RunError
 from driftline.snapshot import Copier
 
@@ -15,8 +16,8 @@ MAX_MESSAGE = 2_000
 
 def tool_failure(output: Any, copier: Copier) -> RunError | None:
     """The error of a tool that turned it into an answer for the model (``handle_tool_error``)."""
-    if not issubclass(type(output), ToolMessage) or output.__dict__.get("status") != "error":
+    if not derives_from(output, ToolMessage) or storage_of(output).get("status") != "error":
         return None
-    content = output.__dict__.get("content")
+    content = storage_of(output).get("content")
     text = copier.text(content[:MAX_MESSAGE]) if type(content) is str else "the tool reported an error"
     return RunError(type=TOOL_ERROR, message=text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask
 
-from driftline_server.api import description, health, ingest, reading
+from driftline_server.api import description, health, ingest, large, reading
 from driftline_server.api.answers import error_answer, refuse_for_store
 from driftline_server.api.bodies import BodyReader
 from driftline_server.api.endpoints import Endpoint, register
@@ -28,4 +28,5 @@ register(blueprint, ENDPOINTS)
 def prepare(app: Flask, settings: Settings) -> None:
     """Give an application what the API keeps between requests."""
     app.extensions[ingest.READER] = BodyReader(settings)
+    app.extensions[large.READS] = large.LargeReads(settings.threads)
     app.extensions[description.DESCRIBED] = ENDPOINTS

@@ -36,8 +36,12 @@ class ErrorAnswer(TypedDict):
 
 def json_answer(document: Any, status: int = 200) -> Response:
     """A JSON answer; the standard encoder, because payloads hold whole numbers of any size."""
-    body = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(body, status=status, mimetype="application/json")
+    return Response(json_text(document), status=status, mimetype="application/json")
+
+
+def json_text(document: Any) -> str:
+    """A document as it is sent."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def error_document(error: HTTPException, *, request_id: str = "") -> ErrorDocument:

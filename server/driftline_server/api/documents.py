@@ -86,10 +86,10 @@ class TraceWithRuns(TypedDict):
 
     trace_id: str
     summary: TraceDocument
-    runs: list[Run]
-    """By start, roots first."""
     scores: list[Score]
     """Oldest first."""
+    runs: list[Run]
+    """By start, roots first."""
 
 
 class RunDocument(TypedDict):
@@ -214,10 +214,14 @@ def traces_document(page: TracePage) -> TracesDocument:
 
 def trace_with_runs(trace: Trace) -> dict[str, Any]:
     """A whole trace."""
+    return {**trace_without_runs(trace), "runs": [run_with_payload(run) for run in trace.runs]}
+
+
+def trace_without_runs(trace: Trace) -> dict[str, Any]:
+    """The same, before its runs are there."""
     return {
         "trace_id": trace.summary.trace_id,
         "summary": trace_document(trace.summary),
-        "runs": [run_with_payload(run) for run in trace.runs],
         "scores": [whole(score) for score in trace.scores],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from driftline.records import Kind, Run, Status
 from driftline_server.api import documents
 from driftline_server.api.answers import json_answer
 from driftline_server.api.endpoints import Asked, Endpoint
+from driftline_server.api.large import begin_large_read, stream_trace
 from driftline_server.api.parameters import Parameter, choice, cursor, moment, number, text, whole
 from driftline_server.doors import RefusedRequest, services
 from driftline_server.operations import projects, runs, traces
@@ -85,7 +87,7 @@ def show_trace(asked: Asked, *, trace_id: str) -> Response:
     trace = traces.get_trace(services(), _id(trace_id, "trace_id"))
     if trace is None:
         raise RefusedRequest(404, f"there is no trace {trace_id[:100]}", field="trace_id")
-    return json_answer(documents.trace_with_runs(trace))
+    return stream_trace(trace) if trace.is_large else json_answer(documents.trace_with_runs(trace))
 
 
 def list_runs(asked: Asked) -> Response:
@@ -99,10 +101,14 @@ def list_runs(asked: Asked) -> Response:
 
 def show_run(asked: Asked, *, run_id: str) -> Response:
     """A run with its payload."""
-    run = runs.get_run(services(), _id(run_id, "run_id"))
-    if run is None:
-        raise RefusedRequest(404, f"there is no run {run_id[:100]}", field="run_id")
-    return json_answer(documents.run_with_payload(run))
+    plain_id = _id(run_id, "run_id")
+    with ExitStack() as stack:
+        if runs.is_large(services(), plain_id):
+            stack.callback(begin_large_read())
+        run = runs.get_run(services(), plain_id)
+        if run is None:
+            raise RefusedRequest(404, f"there is no run {run_id[:100]}", field="run_id")
+        return json_answer(documents.run_with_payload(run))
 
 
 def list_projects(asked: Asked) -> Response:
@@ -128,7 +134,7 @@ ENDPOINTS = (
         about="A whole trace: every run with its payload, and every score.",
         view=show_trace,
         answer=documents.TraceWithRuns,
-        statuses=(404,),
+        statuses=(404, 429),
     ),
     Endpoint(
         method="GET",
@@ -146,7 +152,7 @@ ENDPOINTS = (
         about="One run with its payload.",
         view=show_run,
         answer=Run,
-        statuses=(404,),
+        statuses=(404, 429),
     ),
     Endpoint(
         method="GET",

@@ -47,6 +47,10 @@ UrlOption: _Option = {
 }
 
 
+class UnreadableTraceError(DriftlineError):
+    """A fault of the server; other traces may be read."""
+
+
 class Door(Protocol):
     """Answers a request of the API with a status and a document."""
 
@@ -124,12 +128,15 @@ class Traces:
         """A whole trace; a part of its id will do where no other trace has it.
 
         Raises:
+            UnreadableTraceError: the server failed over this one.
             DriftlineError: there is none, or more than one.
         """
         whole_id = self.resolve(trace_id)
-        status, _, answer = self._door.ask("GET", f"/api/v1/traces/{whole_id}")
+        status, _, answer = self._ask_patiently("GET", f"/api/v1/traces/{whole_id}")
         if status == 404:
             raise DriftlineError(f"there is no trace {whole_id}: {_REMEDY}")
+        if status == 500:
+            raise UnreadableTraceError(_problem_of(status, answer))
         return _required(status, answer)
 
     def resolve(self, trace_id: str) -> str:
@@ -158,15 +165,22 @@ class Traces:
 
     def add(self, runs: list[Any]) -> tuple[int, dict[str, Any]]:
         """Send a batch of runs; a busy server is asked again. Gives the status and the answer."""
-        for attempt in range(1, _TRIES + 1):
-            status, headers, answer = self._door.ask("POST", "/api/v1/runs", {"version": 1, "runs": runs})
-            if status not in (429, 503) or attempt == _TRIES:
-                break
-            asked_s = headers.get("Retry-After", "1")
-            time.sleep(min(_MOST_PATIENCE_S, float(asked_s) if asked_s.isdigit() else 1.0))
-        if status not in (200, 413, 422):
+        status, _, answer = self._ask_patiently("POST", "/api/v1/runs", {"version": 1, "runs": runs})
+        if status not in (200, 400, 413, 422):
             raise DriftlineError(_problem_of(status, answer))
         return status, answer if isinstance(answer, dict) else {}
+
+    def _ask_patiently(
+        self, method: str, path: str, document: Any = None
+    ) -> tuple[int, Mapping[str, str], Any]:
+        """Ask a busy server again, when it says."""
+        for _ in range(_TRIES - 1):
+            answer = self._door.ask(method, path, document)
+            if answer[0] not in (429, 503):
+                return answer
+            asked_s = answer[1].get("Retry-After", "1")
+            time.sleep(min(_MOST_PATIENCE_S, float(asked_s) if asked_s.isdigit() else 1.0))
+        return self._door.ask(method, path, document)
 
     def _require(self, method: str, path: str) -> dict[str, Any]:
         status, _, answer = self._door.ask(method, path)

@@ -157,7 +157,10 @@ def show(trace_id: str, as_json: bool, url: str, api_key: str | None, data: Path
 @click.option("--output", "-o", type=FilePath(), help="A file; else standard output.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @door_options
+@click.pass_context
 def export(
+    ctx: click.Context,
+    /,
     trace_ids: tuple[str, ...],
     limit: int | None,
     output: Path | None,
@@ -179,8 +182,10 @@ def export(
         opened_output(output, overwriting=force) as lines,
     ):
         ids = trace_ids or (trace["trace_id"] for trace in traces.find(wanted, limit=limit))
-        count = export_traces(traces, ids, lines)
+        count = export_traces(traces, ids, lines, note)
     note(f"exported {plural(count.runs, 'run')} of {plural(count.traces, 'trace')}")
+    if count.unreadable:
+        ctx.exit(1)
 
 
 @command.command("import")

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from driftline.errors import DriftlineError
+from driftline.errors import DriftlineError, WireError
 from driftline.wire import decode_run, encode_run
-from driftline_server.cli.doors import Traces
+from driftline_server.cli.doors import Traces, UnreadableTraceError
+from driftline_server.cli.strict_json import UnsendableError, parse_strictly
 
 _BATCH_RUNS = 500
 _BATCH_BYTES = 4 * 1024 * 1024
@@ -29,6 +31,8 @@ class Exported:
 
     traces: int = 0
     runs: int = 0
+    unreadable: int = 0
+    """Traces that the server could not read."""
 
 
 @dataclass(slots=True)
@@ -42,15 +46,26 @@ class Imported:
     refused: int = 0
 
 
-def export_traces(traces: Traces, trace_ids: Iterable[str], lines: IO[str]) -> Exported:
-    """Write all runs of some traces."""
+def export_traces(
+    traces: Traces, trace_ids: Iterable[str], lines: IO[str], tell: Callable[[str], None]
+) -> Exported:
+    """Write all runs of some traces; ``tell`` hears of every trace that cannot be read."""
     count = Exported()
     for trace_id in trace_ids:
-        for run in traces.get(trace_id)["runs"]:
-            lines.write(json.dumps(encode_run(decode_run(run)), ensure_ascii=False, allow_nan=False) + "\n")
-            count.runs += 1
+        try:
+            written = [_line_of(run) for run in traces.get(trace_id)["runs"]]
+        except (UnreadableTraceError, WireError) as error:
+            count.unreadable += 1
+            tell(f"left out trace {trace_id}: {error}")
+            continue
+        lines.writelines(written)
+        count.runs += len(written)
         count.traces += 1
     return count
+
+
+def _line_of(run: Any) -> str:
+    return json.dumps(encode_run(decode_run(run)), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 @contextmanager
@@ -68,7 +83,11 @@ def opened_output(path: Path | None, *, overwriting: bool) -> Iterator[IO[str]]:
     # A device or a pipe is written to; a file in its place would take it away.
     part = path if path.exists() and not path.is_file() else path.with_name(path.name + ".part")
     try:
-        with part.open("w", encoding="utf-8") as lines:
+        if part != path:
+            # One that a killed export left may be open to others.
+            part.unlink(missing_ok=True)
+        # What a trace holds is nobody else's business.
+        with open(part, "w", encoding="utf-8", opener=partial(os.open, mode=0o600)) as lines:
             yield lines
         if part != path:
             os.replace(part, path)
@@ -133,7 +152,11 @@ class _Sender:
     def take(self, number: int, line: bytes) -> None:
         """Read a line: a run, a batch of the wire, or a trace as the API gives it."""
         try:
-            document = json.loads(line)
+            document = parse_strictly(line)
+        except UnsendableError as error:
+            self.has_json = True
+            self._refuse(number, str(error))
+            return
         except ValueError as error:
             self.strange += 1
             self._refuse(number, f"is not JSON: {error}")

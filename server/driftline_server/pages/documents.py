@@ -15,6 +15,8 @@ from driftline_server.pages.texts import Said, quote_text
 _TITLES = ("title", "source", "file_name", "filename", "file", "path", "url")
 _PLACES = ("page", "page_label", "section", "chunk", "start_index", "language")
 
+MOST, _MOST_OF_ALL = 200, 2_000
+"""Documents that a page shows, and that it shows to somebody who asked for all."""
 _OPEN_LINES = 15
 """Lines up to which a passage stands open."""
 
@@ -37,14 +39,18 @@ class Passage:
 
 
 def read_documents(documents: Sequence[Document], *, whole: bool = False) -> tuple[Passage, ...]:
-    """Prepare documents in the order of their ranks; those without keep the place they came in."""
+    """Prepare documents in the order of their ranks, up to the bound of a page.
+
+    Those without a rank keep the place they came in.
+    """
     placed = sorted(
         enumerate(documents, start=1), key=lambda item: item[0] if item[1].rank is None else item[1].rank
     )
     scores = [document.score for document in documents if document.score is not None]
     # Above 1 a score says something only beside others.
     best = max(scores) if len(scores) > 1 or (scores and scores[0] <= 1) else 0.0
-    return tuple(_passage(document, place, best, whole) for place, document in placed)
+    shown = placed[: _MOST_OF_ALL if whole else MOST]
+    return tuple(_passage(document, place, best, whole) for place, document in shown)
 
 
 def _passage(document: Document, place: int, best: float, whole: bool) -> Passage:

@@ -8,12 +8,12 @@ from functools import cached_property
 
 from markupsafe import Markup
 
-from driftline.records import Kind, Run, Score, Status
+from driftline.records import Kind, Run, Score, Stall, Status
 from driftline_server.pages.addresses import raw_address, trace_address
 from driftline_server.pages.clock import Clock
 from driftline_server.pages.conversation import Conversation, read_conversation
 from driftline_server.pages.documents import Passage, read_documents
-from driftline_server.pages.formatting import Shown, offset, score
+from driftline_server.pages.formatting import Shown, byte_length, offset, score, shortened, size
 from driftline_server.pages.json_view import JsonView
 from driftline_server.pages.quoting import visible
 from driftline_server.pages.run_data import Field, outline, read_call, read_data
@@ -27,13 +27,17 @@ from driftline_server.pages.run_facts import (
 )
 from driftline_server.pages.run_rows import FAMILIES, run_title
 from driftline_server.pages.spoken import read_dialogue
-from driftline_server.pages.stacks import StackLine, own_place, read_stack
+from driftline_server.pages.stacks import StackLine, cut_stack, own_place, read_stack
 from driftline_server.pages.token_strip import Strip, draw_strip
 from driftline_server.pages.trace_rows import StatusMark, status_mark
 from driftline_server.pages.tree import Node, RunTree
 
 _FAILING = 0.5
 _LONG_STACK = 18
+_MOST_OF_MESSAGE = 4_000
+"""Characters; what comes behind it must stay in reach."""
+_MOST, _MOST_OF_ALL = 200, 2_000
+"""Events, or stalls, that a page shows, and that it shows to somebody who asked for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,16 +129,30 @@ class RunPage:
 
     @property
     def error_message(self) -> Markup:
-        return visible(self.run.error.message) if self.run.error else Markup()
+        return visible(shortened(self.run.error.message, _MOST_OF_MESSAGE)) if self.run.error else Markup()
+
+    @cached_property
+    def stack(self) -> tuple[StackLine, ...]:
+        return read_stack(cut_stack(self.run.error.stack)) if self.run.error else ()
 
     @property
-    def stack(self) -> tuple[StackLine, ...]:
-        return read_stack(self.run.error.stack) if self.run.error else ()
+    def stack_lines(self) -> int:
+        """How many there are, shown or not."""
+        return len(self.run.error.stack.rstrip().splitlines()) if self.run.error else 0
+
+    @property
+    def error_size(self) -> str:
+        """How large message and stack are, where only parts of them are shown; else empty."""
+        error = self.run.error
+        if error is None:
+            return ""
+        is_whole = len(error.message) <= _MOST_OF_MESSAGE and cut_stack(error.stack) == error.stack
+        return "" if is_whole else size(byte_length(error.message) + byte_length(error.stack)).text
 
     @property
     def error_place(self) -> Markup:
         """Where in the user's own code it rose."""
-        return visible(own_place(self.run.error.stack)) if self.run.error else Markup()
+        return visible(own_place(cut_stack(self.run.error.stack))) if self.run.error else Markup()
 
     @property
     def opens_stack(self) -> bool:
@@ -167,7 +185,7 @@ class RunPage:
     def conversation(self) -> Conversation:
         return read_conversation(self.run, whole=self.whole)
 
-    @property
+    @cached_property
     def passages(self) -> tuple[Passage, ...]:
         return read_documents(self.run.documents, whole=self.whole)
 
@@ -204,17 +222,22 @@ class RunPage:
     def timing(self) -> tuple[Fact, ...]:
         return timing_facts(self.run, self.node, self.tree, self.clock)
 
-    @property
+    @cached_property
     def events(self) -> tuple[tuple[Shown, Markup, JsonView | None], ...]:
-        """Offset, name and data of what happened inside the run."""
+        """Offset, name and data of what happened inside the run, up to the bound of a page."""
         return tuple(
             (
                 offset(each.offset_ms),
                 visible(each.name),
                 outline(each.data) if each.data is not None else None,
             )
-            for each in self.run.events
+            for each in self.run.events[: self._most]
         )
+
+    @property
+    def stalls(self) -> tuple[Stall, ...]:
+        """The stalls of the stream, up to the same bound."""
+        return self.run.timeline.stalls[: self._most] if self.run.timeline else ()
 
     @property
     def usage(self) -> tuple[Fact, ...]:
@@ -231,6 +254,10 @@ class RunPage:
     @property
     def metadata(self) -> JsonView | None:
         return outline(dict(self.run.metadata), whole=self.whole) if self.run.metadata else None
+
+    @property
+    def _most(self) -> int:
+        return _MOST_OF_ALL if self.whole else _MOST
 
     def here(self, **changes: str) -> str:
         """The address of this run on the trace page."""

@@ -11,6 +11,8 @@ from driftline_server.pages.quoting import visible
 
 _FRAME = re.compile(r'^\s*File "(?P<path>[^"\n]+)", (?P<place>line \d+.*)')
 _FOREIGN = ("site-packages", "dist-packages", "/lib/python", "\\lib\\", "<frozen", "<string>", "/driftline/")
+_HEAD, _TAIL = 8_000, 32_000
+"""Characters of a very long stack that are shown: its innermost frames stand at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,15 @@ class StackLine:
 
     text: Markup
     is_own: bool
+
+
+def cut_stack(stack: str) -> str:
+    """The beginning and the end of a very long stack, any other as it is."""
+    if len(stack) <= _HEAD + _TAIL:
+        return stack
+    head, tail = stack[:_HEAD].rpartition("\n"), stack[-_TAIL:].partition("\n")
+    first, last = head[0] or head[2], tail[2] or tail[0]
+    return f"{first}\n… {len(stack) - len(first) - len(last):,} characters are left out here …\n{last}"
 
 
 def read_stack(stack: str) -> tuple[StackLine, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -49,6 +49,18 @@ class RunStore(Protocol):
 
     def get_trace(self, trace_id: str) -> tuple[Run, ...]:
         """All runs of a trace with payloads, by start, roots first; empty where there is none."""
+        ...
+
+    def iter_trace(self, trace_id: str) -> Iterator[Run]:
+        """The same, a portion at a time; each is read at a moment of its own, runs that went are left out."""
+        ...
+
+    def measure_trace(self, trace_id: str) -> int:
+        """How many bytes the payloads of a trace have as JSON; 0 where there is none."""
+        ...
+
+    def measure_run(self, run_id: str) -> int:
+        """The same for one run and the small ones that lie with it."""
         ...
 
     def get_run_summaries(self, trace_id: str) -> tuple[RunSummary, ...]:

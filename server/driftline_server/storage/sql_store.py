@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from driftline.records import Run, Score
@@ -78,6 +79,16 @@ class SqlStore:
 
     def get_trace(self, trace_id: str) -> tuple[Run, ...]:
         return self._reader.read(lambda connection: run_queries.get_trace(connection, trace_id))
+
+    def iter_trace(self, trace_id: str) -> Iterator[Run]:
+        for portion in self._reader.read(lambda connection: run_queries.get_portions(connection, trace_id)):
+            yield from self._reader.read(partial(run_queries.get_portion, run_ids=portion))
+
+    def measure_trace(self, trace_id: str) -> int:
+        return self._reader.read(lambda connection: run_queries.measure_trace(connection, trace_id))
+
+    def measure_run(self, run_id: str) -> int:
+        return self._reader.read(lambda connection: run_queries.measure_run(connection, run_id))
 
     def get_run_summaries(self, trace_id: str) -> tuple[RunSummary, ...]:
         return self._reader.read(lambda connection: run_queries.get_run_summaries(connection, trace_id))

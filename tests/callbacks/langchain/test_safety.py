@@ -6,22 +6,26 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import threading
 import weakref
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.outputs import ChatGeneration, ChatResult, LLMResult
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import RunnableLambda
 
 from driftline.guarding import failures
+from driftline.integrations import langchain_calls, langchain_events
 from driftline.integrations.langchain import DriftlineCallbackHandler
 from driftline.recorder import Recorder, RecorderLimits
 from driftline.records import Kind, Run, Status
+from driftline.snapshot import register
 from driftline.wire import encode_run
 
 from .conftest import Watched
@@ -394,3 +398,155 @@ def test_a_model_run_is_the_current_one_while_its_provider_is_called(watched: Wa
     assert sorted(seen) == sorted(run.id for run in watched.runs(kind=Kind.LLM))
     key = CURRENT_MODEL_RUN.get()
     assert key is None or watched.recorder.get_open(key) is None
+
+
+@pytest.fixture
+def forgiving(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """As in production: our mistakes are counted, not raised."""
+    monkeypatch.setattr(failures, "strict", False)
+    caplog.set_level(logging.CRITICAL, "driftline")
+    yield
+    failures.clear()
+
+
+def fail(*args: Any, **kwargs: Any) -> Any:
+    raise LookupError("our mistake")
+
+
+@pytest.mark.usefixtures("forgiving")
+@pytest.mark.parametrize("broken", ["copy_messages", "copy_result"])
+def test_a_model_whose_words_cannot_be_copied_has_its_run_all_the_same(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setattr(langchain_events, broken, fail)
+    assert ScriptedModel(script=[AIMessage("hello")]).invoke("hi", watched.config()).content == "hello"
+    run = watched.only()
+    assert (run.kind, run.status, watched.recorder.open_count) == (Kind.LLM, Status.OK, 0)
+    assert list(failures.counts.values()) == [1]
+
+
+@pytest.mark.usefixtures("forgiving")
+def test_a_retriever_whose_documents_cannot_be_copied_ends(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(langchain_events, "copy_documents", fail)
+    run_id = uuid4()
+    watched.handler.on_retriever_start({}, "query", run_id=run_id)
+    watched.handler.on_retriever_end([Document(page_content="x")], run_id=run_id)
+    assert (watched.only().status, watched.recorder.open_count) == (Status.OK, 0)
+
+
+@pytest.mark.usefixtures("forgiving")
+def test_a_step_whose_input_cannot_be_copied_keeps_its_children(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = langchain_events.copy_payload
+
+    def fail_on_secrets(value: Any, *more: Any) -> Any:
+        return fail() if value == "outer" else copy(value, *more)
+
+    monkeypatch.setattr(langchain_events, "copy_payload", fail_on_secrets)
+    RunnableLambda(lambda _: leaf.invoke("inner"), name="root").invoke("outer", watched.config())
+    assert watched.tree == [["root", "leaf"]]
+
+
+@pytest.mark.usefixtures("forgiving")
+def test_a_failure_that_cannot_be_copied_is_a_failure(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(langchain_calls, "ending_of", fail)
+    with pytest.raises(ZeroDivisionError):
+        RunnableLambda(lambda _: 1 / 0, name="leaf").invoke("x", watched.config())
+    run = watched.only()
+    assert (run.status, run.error and run.error.type) == (Status.ERROR, "ZeroDivisionError")
+
+
+class HostileList(list[Any]):
+    """A list whose own methods nobody may call."""
+
+    def __getitem__(self, index: Any) -> Any:
+        raise SystemExit("read")
+
+    __iter__ = __len__ = __bool__ = __getitem__  # type: ignore[assignment]
+
+
+class Disguised:
+    """Says that it is of another class, and does harm when asked."""
+
+    @property
+    def __class__(self) -> Any:
+        raise SystemExit("asked for its class")
+
+
+@pytest.mark.parametrize("make", [Hostile, Disguised])
+def test_hostile_values_in_all_that_langchain_passes_are_left_alone(watched: Watched, make: Any) -> None:
+    handler, value = watched.handler, make()
+    more = {"reasoning_content": value, "refusal": value}
+    message = AIMessage(
+        "said", additional_kwargs=more, response_metadata={"token_usage": value, "model": value}
+    )
+    message.__dict__["usage_metadata"] = value
+    chunk = AIMessageChunk("", additional_kwargs={"reasoning_content": value})
+    metadata = {
+        "user_id": value,
+        "ls_provider": value,
+        "ls_model_name": value,
+        "ls_integration": value,
+        "x": value,
+    }
+    settings = {"tools": value, "stop": value, "model": value}
+    run_id, tool_id, retriever_id, chain_id = uuid4(), uuid4(), uuid4(), uuid4()
+    handler.on_chain_start({}, value, run_id=chain_id, name=value, metadata=metadata, tags=[value])
+    handler.on_chat_model_start(
+        {}, [[message]], run_id=run_id, metadata=metadata, invocation_params=settings, parent_run_id=chain_id
+    )
+    handler.on_llm_new_token(value, chunk=ChatGenerationChunk(message=chunk), run_id=run_id)
+    handler.on_llm_new_token([{"type": value, "text": value, "args": value}], run_id=run_id)
+    handler.on_stream_event(
+        {"event": "content-block-delta", "delta": {"type": "reasoning-delta", "reasoning": value}},
+        run_id=run_id,
+    )
+    handler.on_llm_end(LLMResult(generations=[[ChatGeneration(message=message)]]), run_id=run_id)
+    handler.on_tool_start({}, "x", run_id=tool_id, inputs={"x": value}, parent_run_id=chain_id)
+    handler.on_tool_end(value, run_id=tool_id)
+    handler.on_retriever_start({}, "x", run_id=retriever_id, parent_run_id=chain_id)
+    found = HostileList([Document(page_content="found", metadata={"x": value, "score": value}), value])
+    handler.on_retriever_end(found, run_id=retriever_id)
+    handler.on_custom_event(value, value, run_id=chain_id)
+    handler.on_chain_end({"v": value}, run_id=chain_id)
+    assert [run.status for run in watched.runs()] == [Status.OK] * 4
+    assert [document.text for document in watched.only(kind=Kind.RETRIEVER).documents] == ["found", ""]
+
+
+def test_a_message_that_contains_itself_is_copied(watched: Watched) -> None:
+    block: dict[str, Any] = {"type": "image"}
+    block["source"] = block
+    ScriptedModel(script=[AIMessage("seen")]).invoke([HumanMessage(content=[block])], watched.config())
+    assert watched.only().status is Status.OK
+
+
+class TooLong(Exception):
+    """What the program's alarm raises."""
+
+
+def test_an_alarm_that_rings_while_a_value_is_copied_reaches_the_program(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Slow:
+        pass
+
+    def ring(*_: Any) -> None:
+        raise TooLong
+
+    register(Slow, lambda value: signal.raise_signal(signal.SIGALRM))
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with pytest.raises(TooLong):
+            leaf.invoke({"slow": [Slow()]}, watched.config())
+        with pytest.raises(TooLong):
+            RunnableLambda(lambda _: {"slow": Slow()}, name="leaf").invoke("x", watched.config())
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert watched.recorder.open_count == 0
+    # LangChain writes a line of its own.
+    caplog.clear()

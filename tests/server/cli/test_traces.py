@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,12 +12,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contracts.records import BEGIN, a_child, a_run
 
 from driftline.records import Cost, Kind, Run, RunError, Status, TokenTimeline, Usage
 from driftline.wire import encode_run
+from driftline_server.cli.doors import Traces
+from driftline_server.cli.transfer import export_traces
 from driftline_server.serving import running
 from driftline_server.settings import Settings
 from driftline_server.wiring import opened_services
@@ -341,6 +345,35 @@ def test_lines_that_cannot_be_read_are_told_and_do_not_stop_the_others(cli: Cli,
     assert told[3] == "imported 2 runs: 2 new, 0 merged, 0 unchanged; 3 lines refused"
 
 
+def test_lines_that_no_server_takes_do_not_stop_the_others(cli: Cli, data: Path) -> None:
+    data.mkdir()
+    whole = json.dumps(encode_run(a_run()))
+    started = whole.removesuffix("}")
+    lines = [
+        f'{started}, "inputs": NaN}}',
+        f'{started}, "inputs": [-Infinity]}}',
+        f'{started}, "inputs": 1e400}}',
+        f'{started}, "inputs": {"[" * 5_000}{"]" * 5_000}}}',
+        f'{started}, "inputs": {"[" * 700}{"]" * 700}}}',
+        f'{started}, "inputs": {"[" * 300}{"]" * 300}}}',
+        f'{started}, "inputs": {[[]] * 600}}}',
+        f'{started}, "inputs": "{"[" * 600}"}}',
+    ]
+    result = cli("traces", "import", "--data", data, stdin="\n".join(lines))
+    assert result.code == 1
+    told = result.err.splitlines()
+    assert told[:5] == [
+        "input:1: has NaN, which is no number of JSON",
+        "input:2: has -Infinity, which is no number of JSON",
+        "input:3: has 1e400, which is more than any program can read",
+        "input:4: is nested too deeply",
+        "input:5: is nested too deeply",
+    ]
+    assert told[5] == "input:6: inputs: is nested more than 64 levels deep"
+    assert told[6].startswith("imported 2 runs: 1 new")
+    assert told[6].endswith("6 lines refused")
+
+
 def test_what_is_no_json_lines_file_is_said_once(cli: Cli, data: Path, runs: list[Run]) -> None:
     table = "Started  Trace  Took\n" * 41
     result = cli("traces", "import", "--data", data, stdin=table)
@@ -399,6 +432,30 @@ def test_a_file_that_is_there_is_written_over_only_by_force(
     )
     assert cli("traces", "export", "--data", data, "-o", file, "--force").code == 0
     assert len(file.read_text().splitlines()) == 3
+
+
+def test_an_export_is_for_its_owner_only(cli: Cli, data: Path, runs: list[Run], tmp_path: Path) -> None:
+    file, left = tmp_path / "runs.jsonl", tmp_path / "runs.jsonl.part"
+    left.touch(mode=0o644)
+    assert cli("traces", "export", "--data", data, "-o", file).code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not left.exists()
+
+
+def test_a_trace_that_the_server_fails_over_does_not_stop_an_export() -> None:
+    class Door:
+        def ask(self, method: str, path: str, document: Any = None) -> tuple[int, dict[str, str], Any]:
+            if path.endswith("a"):
+                return 500, {}, {"error": {"problem": "something went wrong here"}}
+            return 200, {}, {"runs": [encode_run(good)] if path.endswith("b") else [{"id": "x"}]}
+
+    good, told, lines = a_run(), list[str](), io.StringIO()
+    ids = [31 * "0" + digit for digit in "abc"]
+    count = export_traces(Traces(Door()), ids, lines, told.append)
+    assert (count.traces, count.runs, count.unreadable) == (1, 1, 2)
+    assert lines.getvalue().count("\n") == 1
+    assert told[0] == f"left out trace {ids[0]}: something went wrong here"
+    assert told[1] == f"left out trace {ids[2]}: trace_id: is missing"
 
 
 def test_an_export_into_a_pipe_leaves_the_pipe_there(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline_server.pages.markdown import render_markdown
 from driftline_server.pages.quoting import HIDDEN, visible
-from driftline_server.pages.stacks import own_place, read_stack
+from driftline_server.pages.stacks import cut_stack, own_place, read_stack
 from driftline_server.pages.texts import MOST_CHARACTERS, quote_text
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -150,3 +152,17 @@ def test_a_stack_of_libraries_alone_marks_nothing() -> None:
     lines = read_stack('Traceback\n  File "/x/site-packages/a.py", line 1, in f\n    g()\nValueError')
     assert len(lines) == 4
     assert not any(line.is_own for line in lines)
+
+
+def test_of_a_very_long_stack_its_ends_are_kept_in_whole_lines() -> None:
+    lines = [f"line {number}" for number in range(20_000)]
+    cut = cut_stack("\n".join(lines)).splitlines()
+    [gap] = [line for line in cut if line not in lines]
+    assert re.fullmatch(r"… [0-9,]+ characters are left out here …", gap)
+    assert (cut[0], cut[-1]) == (lines[0], lines[-1])
+    assert len(cut) < 5_000
+
+    one_line = cut_stack("x" * 1_000_000)
+    assert len(one_line) < 41_000
+    assert "960,000 characters are left out here" in one_line
+    assert cut_stack("short") == "short"

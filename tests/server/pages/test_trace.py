@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,19 @@ import pytest
 from contracts.records import BEGIN, Clock, a_child, a_full_run, a_model_run, a_run, a_score, an_id, said
 from flask.testing import FlaskClient
 
-from driftline.records import Cost, Document, Event, Fingerprint, Kind, Prompt, Run, RunError, Status, Usage
+from driftline.records import (
+    Cost,
+    Document,
+    Event,
+    Fingerprint,
+    Kind,
+    Prompt,
+    Run,
+    RunError,
+    Stall,
+    Status,
+    Usage,
+)
 from driftline_server.operations.services import Services
 
 from .conftest import Read, words_of
@@ -154,6 +167,48 @@ def test_an_error_shows_its_message_and_its_stack(services: Services, client: Fl
     html = client.get(add(services, root)).text
     assert "ValueError no number" in panel_of(html)
     assert '<span class="line own">    int(' in html
+
+
+def test_of_an_error_without_end_its_ends_are_shown(services: Services, client: FlaskClient) -> None:
+    frames = '  File "/x/site-packages/a.py", line 1, in f\n    g()\n' * 20_000
+    stack = f'Traceback\n{frames}  File "/srv/app/terms.py", line 7, in parse\n    int("x")\nValueError: no'
+    error = RunError(type="ValueError", message="m" * 1_000_000, stack=stack)
+    address = add(services, a_run(status=Status.ERROR, error=error))
+    html = client.get(address).text
+    assert len(html) < 200_000
+    panel = panel_of(html)
+    assert "Stack, 40,004 lines" in panel
+    assert "characters are left out here" in panel
+    assert "terms.py, line 7, in parse" in panel
+    assert '<span class="line own">    int(' in html
+    assert "Parts of 2.1 MB are left out. Plain JSON" in panel
+    raw = re.findall(r'left out. <a href="([^"]+)">Plain JSON', html)
+    assert json.loads(client.get(raw[0]).text) == {
+        "type": "ValueError",
+        "message": error.message,
+        "stack": stack,
+    }
+
+
+def test_of_very_many_documents_and_events_some_are_shown(services: Services, client: FlaskClient) -> None:
+    stalls = tuple(Stall(after_chunk=number, gap_ms=1.0) for number in range(10_001, 12_502))
+    run = a_run(
+        kind=Kind.RETRIEVER,
+        documents=tuple(Document(text=f"passage {number}") for number in range(2_500)),
+        events=tuple(Event(name=f"event {number}") for number in range(2_500)),
+        timeline=replace(a_stream(100, 10.0), stalls=stalls),
+    )
+    address = add(services, run)
+    assert "2,301 more stalls. Show more Plain JSON" in panel_of(client.get(f"{address}?tab=timing").text)
+    for tab, word in (("documents", "passage"), ("timing", "event")):
+        few = client.get(f"{address}?tab={tab}").text
+        assert f"{word} 199" in few
+        assert f"{word} 200" not in few
+        noun = "documents" if tab == "documents" else "events"
+        assert f"2,300 more {noun}. Show more Plain JSON" in panel_of(few)
+        more = client.get(f"{address}?tab={tab}&show=all").text
+        assert f"{word} 1999" in more
+        assert f"500 more {noun}. Plain JSON" in panel_of(more)
 
 
 def test_a_model_run_shows_everything_that_is_known_of_it(services: Services, read: Read) -> None:
