@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from driftline.commands import COMMANDS, command_of
+from driftline.commands import COMMANDS, run_command
 from driftline.version import __version__
 
 INSTALL = "install it with the extra [server], as README.md shows"
@@ -19,7 +19,7 @@ def main() -> int:
         print(f"driftline {__version__}")
         return 0
     if arguments and arguments[0] in COMMANDS:
-        return command_of(arguments[0])(arguments[1:])
+        return run_command(arguments[0], arguments[1:])
     try:
         return int(import_module("driftline_server.cli").main() or 0)
     except ModuleNotFoundError as error:

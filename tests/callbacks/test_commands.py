@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from driftline import configuration
-from driftline.commands import COMMANDS, command_of, doctor, spool
+from driftline.commands import COMMANDS, doctor, run_command, spool
 from driftline.commands.printing import plain, shown_age, shown_bytes
 from driftline.errors import Refusal
 from driftline.spool import Spool
@@ -237,10 +239,25 @@ class TestDoctor:
 
 def test_every_command_has_a_help(capsys: pytest.CaptureFixture[str]) -> None:
     for name in COMMANDS:
-        with pytest.raises(SystemExit) as ended:
-            command_of(name)(["--help"])
-        assert ended.value.code == 0
+        assert run_command(name, ["--help"]) == 0
         assert f"usage: driftline {name}" in capsys.readouterr().out
+        assert run_command(name, ["--nonsense"]) == 2
+        assert "unrecognized arguments: --nonsense" in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_and_ctrl_c_end_a_command_quietly(
+    server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(arguments: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "main", interrupted)
+    assert run_command("doctor", []) == 130
+    done = subprocess.run(
+        f"{sys.executable} -m driftline spool --help | true; echo ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(

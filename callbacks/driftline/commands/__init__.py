@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS = {
     "doctor": "Check what this machine sends, where to, and what became of it.",
     "spool": "Look at the runs that wait on disk, and send them.",
 }
+INTERRUPTED = 130
+"""What a shell expects of a program that was ended with Ctrl-C."""
 
 
-def command_of(name: str) -> Callable[[Sequence[str]], int]:
-    """The command of a name; called with the arguments behind it, it gives the exit code."""
-    main: Callable[[Sequence[str]], int] = import_module(f"driftline.commands.{name}").main
-    return main
+def run_command(name: str, arguments: Sequence[str]) -> int:
+    """Run one of them with the arguments behind its name; gives the exit code."""
+    try:
+        code = int(import_module(f"driftline.commands.{name}").main(arguments))
+        sys.stdout.flush()
+    except SystemExit as ended:
+        # Its help was shown, or its usage was wrong and that was said.
+        return ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough; nothing more may be written, not even by Python at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code

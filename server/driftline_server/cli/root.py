@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from driftline.commands import COMMANDS, command_of
+from driftline.commands import COMMANDS, run_command
 from driftline.version import __version__
 
 NAME = "driftline"
@@ -67,7 +67,7 @@ def _command_of_the_client(name: str) -> click.Command:
     @click.command(name, add_help_option=False, context_settings={"ignore_unknown_options": True})
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
     def pass_on(arguments: tuple[str, ...]) -> int:
-        return command_of(name)(arguments)
+        return run_command(name, arguments)
 
     return pass_on
 
