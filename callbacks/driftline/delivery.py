@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
+from driftline.batches import DeliveryLimits, Processor, Sealed, is_early
 from driftline.causes import counted, say
 from driftline.exporters import HttpExporter
 from driftline.guarding import attempt, failures, never_raises
-from driftline.handover import DeliveryLimits, Exporter, Handover, Processor, Sealed, is_early
+from driftline.handover import Exporter, Handover
 from driftline.lifetimes import watch, watch_multiprocessing
 from driftline.run_queue import DELIVERED, SPOOLED, RunQueue
 

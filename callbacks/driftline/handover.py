@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
+from driftline.batches import Batch, Batches, DeliveryLimits, Processor, Sealed
 from driftline.causes import CauseLog, counted, say, told_of_refusals
-from driftline.courtesy import Courtesy
 from driftline.errors import DeliveryError, RefusedError
 from driftline.guarding import failures
 from driftline.records import Run
+from driftline.retrying import Retrying
 from driftline.run_queue import DELIVERED, SPOOLED, WITHHELD, RunQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from driftline.backlog import Backlog
 
-Processor = Callable[[Run], Run | None]
-"""Changes a run, or takes it out of the delivery by giving ``None``."""
-LONGEST_RETRY_AFTER_S = 300.0
 SLOW_S = 0.5
 """A server that takes longer than this for an answer has runs kept on disk meanwhile."""
 SPOOL_PAUSE_S = 5.0
 """How long a spool that failed is left alone while a request is under way."""
 LOOK_AGAIN_S = 60.0
 """How often to look whether other processes left something in the spool."""
-
-
-class Sealed(Protocol):
-    """A run that nothing changes any more.
-
-    It may say in an attribute ``size_bytes`` about how much memory it holds, which bounds the queue, and in
-    ``is_early`` that the run still goes on and will come again: such a record is not counted.
-    """
-
-    def to_run(self) -> Run:
-        """Build the record; called once, on the delivery thread."""
-        ...
-
-
-def is_early(sealed: Sealed) -> bool:
-    """Whether a record is of a run that still goes on."""
-    return getattr(sealed, "is_early", False)
 
 
 class Exporter(Protocol):
@@ -66,40 +45,6 @@ class Exporter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryLimits:
-    """How much waits, how long, and how much goes at once."""
-
-    queue_runs: int = 10_000
-    """Beyond it the newest run is dropped: what waits is kept, so that traces stay whole."""
-    queue_bytes: int = 64 * 2**20
-    batch_runs: int = 256
-    batch_bytes: int = 2 * 2**20
-    linger_s: float = 0.2
-    """How long the first run of a batch waits for others."""
-    first_retry_s: float = 0.5
-    longest_retry_s: float = 30.0
-    tries_of_a_failing_batch: int = 6
-    """How often a batch over which the server breaks down (HTTP 500) is sent before it is taken apart."""
-    exit_timeout_s: float = 5.0
-    """How long the end of the process may wait for what is queued."""
-
-
-@dataclass(slots=True, eq=False)
-class Batch:
-    """Some runs that are ready to be handed over."""
-
-    runs: list[Run]
-    are_early: list[bool]
-    """Of each, whether it is an early record."""
-    tries_left: int
-
-    @property
-    def early(self) -> int:
-        """How many of them are early records."""
-        return sum(self.are_early)
-
-
 class Handover:
     """The work of the delivery thread, one try at a time."""
 
@@ -114,14 +59,12 @@ class Handover:
     ) -> None:
         self._exporter = exporter
         self._queue = queue
-        self._processors = processors
         self._limits = limits
         self._backlog = backlog
+        self._incoming = Batches(queue, processors=processors, limits=limits)
+        self._retrying = Retrying(first_s=limits.first_retry_s, longest_s=limits.longest_retry_s)
         self._batches: deque[Batch] = deque()
         """What waits in memory: the one that is tried, and what the spool did not take."""
-        self._failures = 0
-        self._next_try = 0.0
-        self._left_alone_until = 0.0
         self._spool_fails_until = 0.0
         self._look_again_at = 0.0
         self._busy_since = 0.0
@@ -129,7 +72,6 @@ class Handover:
         """Two threads may be at the same batch when the process ends; who removes it counts it."""
         self._told_full = 0
         self._causes = CauseLog()
-        self._jitter = random.Random()
 
     @property
     def is_blocked(self) -> bool:
@@ -141,7 +83,7 @@ class Handover:
         """When to try again, counted from now; ``None`` where nothing waits for that."""
         if not self._batches and (self._backlog is None or not self._backlog.may_wait):
             return None
-        return max(0.0, self._next_try - time.monotonic())
+        return self._retrying.due_in_s
 
     def tell_the_rest(self) -> None:
         """Say at the end how many runs were lost in all, where no line told of each of them."""
@@ -157,13 +99,11 @@ class Handover:
 
     def hurry(self) -> None:
         """Try again at once, unless the server asked to be left alone for a while."""
-        if time.monotonic() >= self._left_alone_until:
-            self._failures = 0
-            self._next_try = 0.0
+        self._retrying.hurry()
 
     def put_off(self) -> None:
         """Wait a little, whatever went wrong."""
-        self._next_try = time.monotonic() + self._limits.first_retry_s
+        self._retrying.failed()
 
     def step(self) -> None:
         """Hand one batch over, or keep it for later; and try the oldest of what was kept."""
@@ -171,7 +111,7 @@ class Handover:
         if self._queue.closed:
             self._batches.clear()
             return
-        if not self._batches and (batch := self._take_a_batch()) is not None:
+        if not self._batches and (batch := self._incoming.take()) is not None:
             self._batches.append(batch)
         if self._batches and self.due_in_s:
             self._keep_batches()
@@ -185,7 +125,7 @@ class Handover:
         now = time.monotonic()
         if self._backlog is None or now < max(self._busy_since + SLOW_S, self._spool_fails_until):
             return
-        if len(self._queue) and (batch := self._take_a_batch()) is not None:
+        if len(self._queue) and (batch := self._incoming.take()) is not None:
             self._batches.append(batch)
             self._keep(batch)
 
@@ -198,7 +138,7 @@ class Handover:
         with self._removing:
             left, self._batches = self._batches, deque()
         while time.monotonic() < deadline:
-            batch = left.popleft() if left else self._take_a_batch()
+            batch = left.popleft() if left else self._incoming.take()
             if batch is None or (kept := self._put_on_disk(batch)) is None:
                 return
             self._count(batch, SPOOLED, "refused", len(batch.runs) - kept)
@@ -238,8 +178,7 @@ class Handover:
         self._queue.settle(outcome, len(batch.runs) - dropped, early=batch.early - early_dropped)
 
     def _in_contact(self) -> None:
-        self._failures = 0
-        self._next_try = self._left_alone_until = 0.0
+        self._retrying.succeeded()
         lasted_s = self._causes.over("away")
         if lasted_s is not None:
             kept = ", and what the spool holds follows" if self._backlog and self._backlog.may_wait else ""
@@ -257,14 +196,7 @@ class Handover:
         remedy = f"; {error.remedy}" if error.remedy else ""
         kept = f"up to {counted(limits.queue_runs)}" if self._backlog is None else "runs on disk"
         self._causes.note("away", f"{error}; keeps {kept} and goes on trying{remedy}")
-        doubled_s: float = limits.first_retry_s * 2 ** min(self._failures, 30)
-        pause_s = min(limits.longest_retry_s, doubled_s) * (0.5 + self._jitter.random() / 2)
-        self._failures += 1
-        if error.retry_after_s is not None:
-            asked_s = min(error.retry_after_s, LONGEST_RETRY_AFTER_S)
-            self._left_alone_until = time.monotonic() + asked_s
-            pause_s = max(pause_s, asked_s)
-        self._next_try = time.monotonic() + pause_s
+        self._retrying.failed(retry_after_s=error.retry_after_s)
         if batch is not None and not self._keep(batch) and error.failing:
             self._take_apart(batch)
 
@@ -290,7 +222,7 @@ class Handover:
 
     def _may_replay(self) -> bool:
         backlog = self._backlog
-        if backlog is None or self._batches or time.monotonic() < self._next_try:
+        if backlog is None or self._batches or self._retrying.due_in_s:
             return False
         if not backlog.may_wait and time.monotonic() >= self._look_again_at:
             # Other processes may have left something there when they ended.
@@ -322,36 +254,6 @@ class Handover:
         self._batches.extendleft(
             Batch(batch.runs[half], batch.are_early[half], 1) for half in (slice(middle, None), slice(middle))
         )
-
-    def _take_a_batch(self) -> Batch | None:
-        """Build the runs that wait, as many as go at once."""
-        limits = self._limits
-        batch = Batch([], [], limits.tries_of_a_failing_batch)
-        courtesy = Courtesy()
-        for sealed in self._queue.take(max_runs=limits.batch_runs, max_bytes=limits.batch_bytes):
-            run = self._build_run(sealed)
-            if run is not None:
-                batch.runs.append(run)
-                batch.are_early.append(is_early(sealed))
-            courtesy.make_way()
-        return batch if batch.runs else None
-
-    def _build_run(self, sealed: Sealed) -> Run | None:
-        """Build and process a run; where nothing comes of it, it is counted here."""
-        try:
-            run: Run | None = sealed.to_run()
-            for process in self._processors:
-                if run is None:
-                    break
-                run = process(run)
-        except Exception as error:
-            # What a processor could not check must not leave.
-            failures.note("building a run", error)
-            self._queue.settle("broken", 1, early=is_early(sealed))
-            return None
-        if run is None:
-            self._queue.settle(WITHHELD, 1, early=is_early(sealed))
-        return run
 
     def _tell_what_was_full(self) -> None:
         full = self._queue.dropped("queue_full")
