@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -13,8 +12,8 @@ from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from driftline.errors import WireError
+from driftline.json_data import clean_text, decode_float, decode_json, kind_of, step_of
 
-MAX_DEPTH = 64
 MAX_INT = 2**53 - 1
 """The largest whole number that every JSON reader keeps exact."""
 MAX_DURATION_MS = 1030 * 366 * 86_400_000
@@ -69,7 +68,7 @@ def decode_record(record_type: Callable[..., Record], document: Any) -> Record:
 def decode_values(record_type: Callable[..., Any], document: Any) -> dict[str, Any]:
     """Read the fields of a record from JSON data, as ``decode_record`` does."""
     if not isinstance(document, dict):
-        raise WireError("", f"expected an object, got {_kind_of(document)}")
+        raise WireError("", f"expected an object, got {kind_of(document)}")
     values: dict[str, Any] = {}
     decoders, required = _reading_of(record_type)
     extra: dict[str, Any] = {}
@@ -78,45 +77,17 @@ def decode_values(record_type: Callable[..., Any], document: Any) -> dict[str, A
         for key, value in document.items():
             decode = decoders.get(key)
             if decode is None:
-                extra[clean_text(key)] = _decode_json(value)
+                extra[clean_text(key)] = decode_json(value)
             elif value is not None:
                 values[key] = decode(value)
     except WireError as error:
-        raise error.under(_step(key)) from None
+        raise error.under(step_of(key)) from None
     for name in required:
         if name not in values:
             raise WireError(name, "is missing")
     if extra:
         values[EXTRA] = extra
     return values
-
-
-def check_values(document: Any, limit: int) -> None:
-    """Bound how many values, at any depth, the fields of a record have together.
-
-    Raises:
-        WireError: there are more; the error names the field that exceeds the limit.
-    """
-    if not isinstance(document, dict):
-        return
-    found = len(document)
-    for name, value in document.items():
-        if type(value) is dict or type(value) is list:
-            found += _count(value)
-        if found > limit:
-            raise WireError(_step(name), f"brings this to more than {limit:,} JSON values")
-
-
-def _count(container: Any) -> int:
-    """How many values there are inside, at any depth."""
-    found = 0
-    waiting = [container]
-    while waiting:
-        each = waiting.pop()
-        inside = each.values() if type(each) is dict else each
-        found += len(inside)
-        waiting += [value for value in inside if type(value) is dict or type(value) is list]
-    return found
 
 
 @cache
@@ -189,7 +160,7 @@ def _codec_of(hint: Any) -> tuple[Decode, Encode | None]:
     if inner is not None:
         return _codec_of(inner)
     if is_json(hint) or hint is Any or isinstance(hint, str):
-        return _decode_json, None
+        return decode_json, None
     origin = get_origin(hint)
     if origin is tuple:
         return _tuple_codec(get_args(hint)[0])
@@ -211,7 +182,7 @@ def _tuple_codec(item: Any) -> tuple[Decode, Encode]:
 
     def decode_items(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            raise WireError("", f"expected an array, got {_kind_of(value)}")
+            raise WireError("", f"expected an array, got {kind_of(value)}")
         decoded: list[Any] = []
         try:
             for each in value:
@@ -228,14 +199,14 @@ def _mapping_codec(item: Any) -> tuple[Decode, Encode]:
 
     def decode_mapping(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise WireError("", f"expected an object, got {_kind_of(value)}")
+            raise WireError("", f"expected an object, got {kind_of(value)}")
         decoded: dict[str, Any] = {}
         key = ""
         try:
             for key, each in value.items():
                 decoded[clean_text(key)] = decode(each)
         except WireError as error:
-            raise error.under(_step(key)) from None
+            raise error.under(step_of(key)) from None
         return decoded
 
     return decode_mapping, dict
@@ -255,7 +226,7 @@ def _enum_decoder(enum: type[StrEnum]) -> Decode:
 
 def _decode_str(value: Any) -> str:
     if not isinstance(value, str):
-        raise WireError("", f"expected a string, got {_kind_of(value)}")
+        raise WireError("", f"expected a string, got {kind_of(value)}")
     return clean_text(value)
 
 
@@ -263,26 +234,14 @@ def _decode_int(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         if isinstance(value, float) and value.is_integer():
             return _decode_int(int(value))
-        raise WireError("", f"expected a whole number, got {_kind_of(value)}")
+        raise WireError("", f"expected a whole number, got {kind_of(value)}")
     if not 0 <= value <= MAX_INT:
         raise WireError("", f"{_shown(value)} is not between 0 and {MAX_INT}")
     return value
 
 
-def _decode_float(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WireError("", f"expected a number, got {_kind_of(value)}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise WireError("", "expected a finite number")
-    return number
-
-
 def _decode_ms(value: Any) -> float:
-    number = _decode_float(value)
+    number = decode_float(value)
     if abs(number) > MAX_DURATION_MS:
         raise WireError("", f"is not between -{MAX_DURATION_MS:,} and {MAX_DURATION_MS:,}")
     return number
@@ -290,13 +249,13 @@ def _decode_ms(value: Any) -> float:
 
 def _decode_bool(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise WireError("", f"expected true or false, got {_kind_of(value)}")
+        raise WireError("", f"expected true or false, got {kind_of(value)}")
     return value
 
 
 def _decode_moment(value: Any) -> datetime:
     if not isinstance(value, str):
-        raise WireError("", f"expected an ISO 8601 moment, got {_kind_of(value)}")
+        raise WireError("", f"expected an ISO 8601 moment, got {kind_of(value)}")
     try:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
@@ -317,74 +276,15 @@ def _encode_moment(value: datetime) -> str:
     return value.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
-def _decode_json(value: Any, depth: int = 0) -> Any:
-    """Check JSON data, and copy its containers."""
-    kind = type(value)
-    if kind is str:
-        return value if value.isascii() else clean_text(value)
-    if kind is dict:
-        return _decode_json_object(value, depth)
-    if kind is list:
-        return _decode_json_array(value, depth)
-    if kind is float:
-        return _decode_float(value)
-    if value is None or kind is bool or kind is int:
-        return value
-    raise WireError("", f"expected JSON, got {_kind_of(value)}")
-
-
-def _decode_json_object(value: dict[str, Any], depth: int) -> dict[str, Any]:
-    _check_depth(depth)
-    depth += 1
-    return {
-        key if key.isascii() else clean_text(key): (
-            each if type(each) is str and each.isascii() else _decode_json(each, depth)
-        )
-        for key, each in value.items()
-    }
-
-
-def _decode_json_array(value: list[Any], depth: int) -> list[Any]:
-    _check_depth(depth)
-    depth += 1
-    return [each if type(each) is str and each.isascii() else _decode_json(each, depth) for each in value]
-
-
-def _check_depth(depth: int) -> None:
-    if depth >= MAX_DEPTH:
-        raise WireError("", f"is nested more than {MAX_DEPTH} levels deep")
-
-
 _SCALARS: dict[Any, tuple[Decode, Encode | None]] = {
     str: (_decode_str, None),
     int: (_decode_int, None),
-    float: (_decode_float, None),
+    float: (decode_float, None),
     bool: (_decode_bool, None),
     datetime: (_decode_moment, _encode_moment),
 }
 
 
-def clean_text(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 can hold, by U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _step(key: str) -> str:
-    """A key as a place names it."""
-    return clean_text(key if len(key) <= 80 else key[:80] + "…")
-
-
 def _shown(value: Any) -> str:
     text = clean_text(value) if isinstance(value, str) else repr(value)
     return repr(text if len(text) <= 60 else text[:60] + "…")
-
-
-def _kind_of(value: Any) -> str:
-    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from driftline.codec import clean_text
 from driftline.context import NOTHING_SAID, TEXT_FIELDS, Scope
 from driftline.guarding import attempt
+from driftline.json_data import clean_text
 from driftline.raised import Failure
 from driftline.records import (
     Channel,

@@ -13,7 +13,7 @@ from types import CodeType, TracebackType
 from typing import Any, NamedTuple
 
 from driftline.anatomy import derives_from, type_name
-from driftline.codec import clean_text
+from driftline.json_data import clean_text
 from driftline.raised_text import cut, text_of_raised
 from driftline.records import RunError
 

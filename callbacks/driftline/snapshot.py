@@ -18,8 +18,8 @@ from sys import getsizeof
 from typing import Any, TypeAlias
 
 from driftline.anatomy import EMPTY_KINDS, Fields, Like, TakeApart, anatomy_of, is_importable, type_name
-from driftline.codec import clean_text
 from driftline.guarding import let_signals_pass
+from driftline.json_data import clean_text
 from driftline.records import Json
 
 LARGEST_INT = 2**63 - 1

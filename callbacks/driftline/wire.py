@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from driftline.codec import MAX_DURATION_MS, check_values, clean_text, decode_values, encode_record
+from driftline.codec import MAX_DURATION_MS, decode_values, encode_record
 from driftline.errors import WireError, WireVersionError
+from driftline.json_data import check_values, clean_text
 from driftline.merging import worked_out
 from driftline.records import Run, Score, Status
 

@@ -11,8 +11,9 @@ from contracts.strategies import json_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.codec import MAX_DEPTH, MAX_INT, clean_text, decode_record, encode_record, plan_of
+from driftline.codec import MAX_INT, decode_record, encode_record, plan_of
 from driftline.errors import WireError
+from driftline.json_data import MAX_DEPTH, clean_text
 from driftline.records import Document, Event, Kind, Part, Run, Usage
 from driftline.wire import decode_batch
 

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import zstandard
 
-from driftline.codec import clean_text, encode_record
+from driftline.codec import encode_record
+from driftline.json_data import clean_text
 from driftline.records import Run
 from driftline_server.storage.salvaging import salvage_record
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from driftline.codec import MAX_INT, clean_text
+from driftline.codec import MAX_INT
+from driftline.json_data import clean_text
 
 MAX_KEY = 200
 """Characters of a name in a narrow column: PostgreSQL refuses index entries above 2,704 bytes. The payload
