@@ -130,6 +130,8 @@ class Behaviour:
     """Whether a run makes the whole request fail with 500."""
     encodings: tuple[str, ...] = ("gzip", "zstd")
     max_runs: int = 10_000
+    hangs_up: bool = False
+    """Whether each answer ends its connection, its body a while behind its head."""
 
 
 class FaultyServer:
@@ -269,7 +271,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         for name, value in self.owner.behaviour.headers.items():
             self.send_header(name, value)
-        self.end_headers()
+        if self.owner.behaviour.hangs_up:
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.owner.ended.wait(0.05)
+        else:
+            self.end_headers()
         self.wfile.write(body)
 
     def _make_trouble(self, trouble: Trouble) -> None:

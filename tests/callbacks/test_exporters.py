@@ -122,6 +122,19 @@ def test_a_connection_that_the_server_dropped_while_idle_is_replaced(
     assert len(server.requests) == 2
 
 
+def test_the_answer_of_a_server_that_hangs_up_behind_it_is_read(
+    server: FaultyServer, exporter: HttpExporter
+) -> None:
+    server.behave(hangs_up=True)
+    for _ in range(5):
+        exporter.export(some_runs(4))
+    assert len({request.peer for request in server.requests}) == 5
+    server.behave(hangs_up=True, refuse=lambda run: "is too silly")
+    with pytest.raises(RefusedError, match="too silly"):
+        exporter.export(some_runs(4))
+    wait_until(lambda: not server.connections)
+
+
 def test_a_server_that_knows_no_zstd_gets_gzip(server: FaultyServer, exporter: HttpExporter) -> None:
     server.behave(encodings=("gzip",))
     exporter.export(some_runs(50))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -168,7 +169,7 @@ class TestParcels:
         spool = a_spool()
         spool.put(pieces(1, 2))
         spool.put(pieces(3))
-        with sqlite3.connect(spool.file.path) as connection:
+        with closing(sqlite3.connect(spool.file.path)) as connection, connection:
             connection.execute("update parcels set body = x'00' where id = 1")
         assert drain(spool) == pieces(3)
         assert spool.counts().outcomes == {"broken": 2, "delivered": 1}
@@ -196,7 +197,7 @@ class TestAccounts:
         clock.now += 11
         late.put(pieces(10))
         assert spool.counts().outcomes == {"delivered": 3, "expired": 1}
-        with sqlite3.connect(spool.file.path) as connection:
+        with closing(sqlite3.connect(spool.file.path)) as connection, connection:
             owners = connection.execute("select owner, outcome, runs from ledger").fetchall()
         assert ("", "delivered", 3) in owners
 
@@ -234,7 +235,7 @@ class TestFile:
     def test_is_for_this_user_alone(self, a_spool: Callable[..., Spool]) -> None:
         spool = a_spool()
         spool.put(pieces(1))
-        with sqlite3.connect(spool.file.path) as connection:
+        with closing(sqlite3.connect(spool.file.path)) as connection, connection:
             connection.execute("select * from parcels").fetchall()
             modes = {stat.S_IMODE(os.stat(path).st_mode) for path in Path(spool.file.path).parent.iterdir()}
         assert modes == {0o600}
@@ -290,11 +291,11 @@ class TestFile:
     def test_of_a_newer_version_is_left_alone(self, a_spool: Callable[..., Spool]) -> None:
         spool = a_spool()
         spool.put(pieces(1))
-        with sqlite3.connect(spool.file.path) as connection:
+        with closing(sqlite3.connect(spool.file.path)) as connection, connection:
             connection.execute(f"pragma user_version = {VERSION + 1}")
         with pytest.raises(SpoolError, match="newer Driftline"):
             spool.put(pieces(2))
-        with sqlite3.connect(spool.file.path) as connection:
+        with closing(sqlite3.connect(spool.file.path)) as connection, connection:
             connection.execute(f"pragma user_version = {VERSION}")
         assert drain(spool) == pieces(1)
 

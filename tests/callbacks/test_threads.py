@@ -152,15 +152,17 @@ def test_a_thread_is_not_kept_alive() -> None:
 @pytest.mark.usefixtures("patched")
 def test_a_thread_that_could_not_start_can_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[object] = []
-    begin = threading._start_new_thread  # type: ignore[attr-defined]
+    # What it is called from Python 3.13 on, and what before.
+    name = next(each for each in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, each))
+    begin = getattr(threading, name)
 
-    def once_too_many(*args: Any) -> Any:
+    def once_too_many(*args: Any, **more: Any) -> Any:
         tries.append(args)
         if len(tries) == 1:
             raise RuntimeError("can't start new thread")
-        return begin(*args)
+        return begin(*args, **more)
 
-    monkeypatch.setattr(threading, "_start_new_thread", once_too_many)
+    monkeypatch.setattr(threading, name, once_too_many)
     found: list[str | None] = []
     thread = threading.Thread(target=lambda: found.append(user()))
     with driftline.context(user_id="u-1"):

@@ -55,7 +55,7 @@ class Line:
 
         Only the socket is closed. The reader of the answer may be locked by a thread that the child lacks.
         """
-        self.socket.close()
+        self.socket.let_go()
 
 
 def open_line(url: SplitResult, *, timeout_s: float, trust: Trust, environ: Mapping[str, str]) -> Line:
@@ -163,6 +163,8 @@ class DeadlineSocket:
 
     def __init__(self, plain: socket.socket, deadline: float) -> None:
         self._plain = plain
+        self._readers = 0
+        self._closed = False
         self.deadline = deadline
         """By ``time.monotonic``."""
         self.meanwhile: Callable[[], object] | None = None
@@ -176,6 +178,7 @@ class DeadlineSocket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """The stream of what comes back."""
+        self._readers += 1
         return io.BufferedReader(_Receiving(self), _CHUNK)
 
     def receive_into(self, buffer: Any) -> int:
@@ -183,7 +186,23 @@ class DeadlineSocket:
         return self._in_time(self._plain.recv_into, buffer)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket once nobody reads from it any more, as a plain one does.
+
+        ``http.client`` closes it as soon as the head of an answer says that the server will, before its body
+        was read.
+        """
+        self._closed = True
+        if not self._readers:
+            self._plain.close()
+
+    def reader_closed(self) -> None:
+        """One stream of what comes back is done."""
+        self._readers -= 1
+        if self._closed and not self._readers:
+            self._plain.close()
+
+    def let_go(self) -> None:
+        """Close the socket at once, whoever reads."""
         self._plain.close()
 
     def _in_time(self, transfer: Callable[[Any], int], data: Any) -> int:
@@ -204,6 +223,11 @@ class _Receiving(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._source.reader_closed()
+        super().close()
 
     def readinto(self, buffer: Any) -> int:
         return self._source.receive_into(buffer)
