@@ -43,6 +43,8 @@ Hook = Callable[[str], str]
 _SHORTEST = 6
 """No detector finds anything in fewer characters."""
 _SEQUENCES = (list, tuple)
+_VALUES = frozenset({"value", "Value"})
+"""Keys beside which a name may stand, as in ``{"name": "Authorization", "value": "..."}``."""
 _TEXTLESS = frozenset({int, float, bool, datetime, NoneType, TokenTimeline})
 _LEFT_ALONE = {Run: frozenset({"id", "trace_id", "parent_id", "older_fields"})}
 """Fields that hold nothing that a person or a model wrote."""
@@ -133,11 +135,11 @@ class Redaction:
 
     def _dict(self, value: dict[str, Any]) -> dict[str, Any]:
         by_name = self._by_name
-        names_its_value = by_name and "value" in value and _names_a_secret(value)
+        names_its_value = by_name and not _VALUES.isdisjoint(value) and _names_a_secret(value)
         cleaned: dict[str, Any] | None = None
         for key, item in value.items():
             name = self.text(key)
-            secret = by_name and (is_secret_name(key) or (names_its_value and key == "value"))
+            secret = by_name and (is_secret_name(key) or (names_its_value and key in _VALUES))
             clean = _withheld(item) if secret else self._value(item)
             if cleaned is None:
                 if name is key and clean is item:
@@ -203,7 +205,7 @@ class RecentTexts:
 
 
 def _names_a_secret(value: dict[str, Any]) -> bool:
-    names = (value.get("name"), value.get("key"))
+    names = map(value.get, ("name", "key", "Name", "Key"))
     return any(type(name) is str and is_secret_name(name) for name in names)
 
 

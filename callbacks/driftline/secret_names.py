@@ -12,11 +12,12 @@ _BETWEEN_WORDS = re.compile(r"[\W_]+")
 # "token" alone is a piece of text here, and "tokens" are counted; only what lets somebody in is a secret.
 _SECRET = re.compile(
     r"(?:"
-    r"(?:^|_)(?:(?:access|secret|private)_?keys?|(?:auth|access|refresh|id|session|bearer|security)_?token"
-    r"|(?:client_?)?secrets?|authorization|bearer|credentials?|cookies?)"
+    r"(?:^|_)(?:(?:access|secret|private|subscription|account|signing|encryption|shared|storage|master)_?keys?"
+    r"|(?:api|auth|access|refresh|id|session|bearer|security|bot|sas|csrf|xsrf|github|gitlab|slack|hf)_?token"
+    r"|(?:client_?)?secrets?|authorization|bearer|credentials?|cookies?|pwd|passcode|jwt)"
     # These are no end of any other word, so they need no boundary: "dbpassword", "myapikey".
     r"|api_?keys?|passwords?|passwd|pass_?phrases?"
-    r")_?\d*$"
+    r")(?:_value)?_?\d*$"
 )
 
 

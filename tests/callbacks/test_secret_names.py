@@ -18,13 +18,17 @@ SECRET_NAMES = (
     "api_keys", "api_key_2", "password", "dbPassword", "dbpassword", "spring.datasource.password",
     "Passphrase", "Authorization", "proxy-authorization", "client_secret", "clientSecret", "secrets",
     "AWS_SECRET_ACCESS_KEY", "privateKey", "accessToken", "refresh_token", "x-amz-security-token",
+    "api_token", "apiToken", "GITHUB_TOKEN", "hf_token", "slack_token", "bot_token", "sas_token",
+    "csrf-token",     "pwd", "MYSQL_PWD", "passcode", "jwt", "Ocp-Apim-Subscription-Key", "account_key", "signingKey",
+    "encryption_key", "api_key_value",
     "set-cookie", "cookies", "credentials", "of the server: password", "a" * 400 + "_password",
 )  # fmt: skip
 HARMLESS_NAMES = (
     "token", "tokens", "max_tokens", "maxTokens", "total_tokens", "token_count", "completion_tokens_details",
     "key", "keys", "keywords", "key_terms", "keyTerms", "primary_key", "primaryKey", "foreignKey",
     "cache_key", "public_key", "author", "authors", "authorized", "authorization_date", "secretary",
-    "validToken", "passwordless", "password_policy", "cookie_banner", "bypass", "rapid_key", "pallbearer", "",
+    "validToken", "passwordless", "password_policy", "cookie_banner", "bypass",
+    "rapid_key", "next_token", "forwarding", "pallbearer", "",
 )  # fmt: skip
 
 
