@@ -1,4 +1,4 @@
-"""Traces for LangChain and LlamaIndex applications, kept on your own machine.
+"""Traces of LangChain and LangGraph applications, kept on your own machine.
 
 Importing this costs next to nothing: every name is looked up when it is first used, and no framework is
 imported before the application does so itself.
