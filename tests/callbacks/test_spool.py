@@ -332,6 +332,7 @@ class TestFile:
         with pytest.raises(SpoolError):
             Spool(tmp_path / "file" / "spool", URL).put(pieces(1))
         assert Spool(tmp_path / "none", URL).counts() == SpoolCounts()
+        assert spool_files(str(tmp_path / "file")) == []
         assert not (tmp_path / "none").exists()
 
 

@@ -53,7 +53,7 @@ def spool_files(folder: str) -> list[str]:
     """The paths of all spools in a folder, by name; none where there is no folder."""
     try:
         names = sorted(os.listdir(folder))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [os.path.join(folder, name) for name in names if name.endswith(SUFFIX)]
 
