@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from contracts.records import a_run
 
 from .conftest import NOW, Site, Visitor, until
@@ -145,8 +146,13 @@ def test_an_answer_shows_at_least_sixty_characters(visitor: Visitor) -> None:
     assert width > 0
 
 
-def test_no_figure_is_cut(visitor: Visitor) -> None:
-    page = visitor.open("/traces")
+@pytest.mark.parametrize("width", [768, 1024, 1440, 1920])
+@pytest.mark.parametrize("address", ["/traces", "/traces?range=all&status=cancelled"])
+def test_no_figure_is_cut(visitor: Visitor, address: str, width: int) -> None:
+    page = visitor.open(address, width=width)
+    page.locator("td.c-cost").evaluate_all(
+        "cells => cells.forEach(cell => { cell.textContent = '≥<$0.0001'; })"
+    )
     cut = page.locator("td.n").evaluate_all(
         "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.textContent)"
     )

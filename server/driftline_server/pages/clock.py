@@ -10,6 +10,9 @@ from markupsafe import Markup
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
+_UTC_NAMES = ("UTC", "UCT", "Universal", "Zulu")
+"""In the IANA database, the last part of each."""
+
 
 def find_zone(name: str | None) -> tzinfo | None:
     """The time zone of that name in the IANA database; ``None`` where there is none."""
@@ -31,10 +34,18 @@ class Clock:
     @property
     def zone_label(self) -> str:
         """``Berlin, UTC+1``; ``UTC`` for the zone of that name."""
-        if self.zone is UTC:
-            return "UTC"
-        place = str(self.zone).rpartition("/")[2].replace("_", " ")
-        return f"{place}, {offset_label(self.now.astimezone(self.zone))}"
+        return f"{self.place}, {self.offset}" if self.place else self.offset
+
+    @property
+    def place(self) -> str:
+        """``Berlin``; empty for the zone called UTC, wherever its rules come from."""
+        name = str(self.zone).rpartition("/")[2].replace("_", " ")
+        return "" if name in _UTC_NAMES else name
+
+    @property
+    def offset(self) -> str:
+        """``UTC+1``: by how much the zone is ahead now."""
+        return offset_label(self.now.astimezone(self.zone))
 
     def local(self, at: datetime) -> datetime:
         """The same moment in the viewer's zone."""

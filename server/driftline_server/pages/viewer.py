@@ -29,6 +29,11 @@ class Viewer:
     """The zone of the browser; empty where it never said."""
     prefers_utc: bool
 
+    @property
+    def may_choose_zone(self) -> bool:
+        """Whether UTC and the zone of the browser are two."""
+        return bool(Clock(now=self.clock.now, zone=find_zone(self.own_zone) or UTC).place)
+
 
 def read_viewer(request: Request, now: datetime) -> Viewer:
     """Read the cookies of a request; what makes no sense counts as not chosen."""

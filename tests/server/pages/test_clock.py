@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -53,8 +53,9 @@ def test_the_zone_is_named_with_its_offset(zone: str, label: str) -> None:
     assert Clock(now=NOW, zone=ZoneInfo(zone)).zone_label == label
 
 
-def test_utc_is_called_utc() -> None:
-    assert Clock(now=NOW).zone_label == "UTC"
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("UTC"), ZoneInfo("Etc/UTC")])
+def test_utc_is_called_utc(zone: tzinfo) -> None:
+    assert Clock(now=NOW, zone=zone).zone_label == "UTC"
     assert offset_label(NOW) == "UTC"
 
 

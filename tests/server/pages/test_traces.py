@@ -380,6 +380,15 @@ def test_times_are_in_the_zone_of_the_viewer_and_utc_is_one_press_away(
     assert "Show times in my own zone" in html
 
 
+def test_who_lives_in_utc_has_no_other_zone_to_switch_to(services: Services, client: FlaskClient) -> None:
+    add(services, a_run())
+    client.set_cookie("driftline_zone", "UTC")
+    html = client.get("/traces").text
+    assert "Times in <b>UTC</b>" in html
+    assert "UTC, UTC" not in html
+    assert "Show times in" not in html
+
+
 @pytest.mark.parametrize(("days", "room"), [(0, "list "), (2, "list with-days"), (400, "list with-years")])
 def test_moments_get_the_room_that_they_need(
     services: Services, client: FlaskClient, clock: Clock, days: int, room: str
