@@ -66,17 +66,23 @@ def autostart() -> None:
 
     A value that says neither yes nor no is one log line.
     """
-    value = os.environ.get(AUTO_VARIABLE, "").strip()
-    if sys.flags.ignore_environment or not value or value.lower() in _OFF:
+    asked, complaint = asked_by_environment()
+    if sys.flags.ignore_environment:
         return
-    if value.lower() in _ON:
+    if asked:
         _attempt("starting by environment", _watch)
-    else:
-        _attempt(
-            "starting by environment",
-            _say_once,
-            f"{AUTO_VARIABLE} is {value[:80]!r}; nothing is watched. Set it to 1 or 0",
-        )
+    elif complaint:
+        _attempt("starting by environment", _say_once, complaint)
+
+
+def asked_by_environment() -> tuple[bool, str]:
+    """Whether the environment asks for it; and what is to be said of a value that is neither yes nor no."""
+    value = os.environ.get(AUTO_VARIABLE, "").strip()
+    if not value or value.lower() in _OFF:
+        return False, ""
+    if value.lower() in _ON:
+        return True, ""
+    return False, f"{AUTO_VARIABLE} is {value[:80]!r}; nothing is watched. Set it to 1 or 0"
 
 
 def _is_missing(moment: str) -> bool:

@@ -95,13 +95,32 @@ class TestSpool:
         kept.put([piece(1), piece(2)])
         kept.put([piece(3)])
         assert spool.main(["replay"]) == 0
-        assert capsys.readouterr().out == f"Sent 3 runs to {server.url}; 1 of them refused.\n"
+        assert (
+            capsys.readouterr().out
+            == f"Sent 3 runs to {server.url}; 1 of them refused: see driftline spool letters.\n"
+        )
         assert [run.name for request in server.requests for run in request.runs] == [
             "run 1",
             "run 2",
             "run 3",
         ]
         assert kept.counts().outcomes == {"delivered": 2, "refused": 1}
+
+    def test_counts_refused_runs_only_where_there_are_some(
+        self, server: FaultyServer, kept: Spool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        kept.put([piece(1)])
+        assert spool.main(["replay"]) == 0
+        assert spool.main(["replay"]) == 0
+        assert capsys.readouterr().out == f"Sent 1 run to {server.url}.\nNothing waits for {server.url}.\n"
+
+    def test_sends_nothing_where_the_address_cannot_be_read(
+        self, server: FaultyServer, kept: Spool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        kept.put([piece(1)])
+        assert spool.main(["replay", "--url", "nonsense"]) == 1
+        assert capsys.readouterr().out == ""
+        assert kept.counts().waiting == 1
 
     def test_leaves_everything_where_the_server_is_away(
         self, server: FaultyServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -225,16 +244,109 @@ class TestDoctor:
         monkeypatch.setenv("DRIFTLINE_SPOOL", "off")
         code, found = self.said(capsys)
         assert code == 1
-        assert found["recording"][0] == "problem"
+        assert found["recording"] == ("problem", "is off: DRIFTLINE_ENABLED is '0'")
         assert found["spool"][0] == "note"
 
     def test_stops_at_a_file(
-        self, server: FaultyServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+        self, server: FaultyServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        tmp_path: Path,
+    ) -> None:  # fmt: skip
+        monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("DRIFTLINE_FILE", "runs.jsonl")
         code, found = self.said(capsys)
         assert (code, found["target"][1]) == (0, "the file runs.jsonl")
         assert "server" not in found
+        assert list(tmp_path.iterdir()) == []
+
+    def test_leaves_a_file_of_runs_as_it_is(
+        self, server: FaultyServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        tmp_path: Path,
+    ) -> None:  # fmt: skip
+        (tmp_path / "runs.jsonl").write_bytes(piece(1))
+        monkeypatch.setenv("DRIFTLINE_FILE", str(tmp_path / "runs.jsonl"))
+        assert self.said(capsys)[0] == 0
+        assert (tmp_path / "runs.jsonl").read_bytes() == piece(1)
+
+    @pytest.mark.parametrize("path", ["file/y.jsonl", "folder", "file/below/y.jsonl"])
+    def test_names_a_file_that_cannot_be_written(
+        self, server: FaultyServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        tmp_path: Path, path: str,
+    ) -> None:  # fmt: skip
+        (tmp_path / "file").write_text("")
+        (tmp_path / "folder").mkdir()
+        monkeypatch.setenv("DRIFTLINE_FILE", str(tmp_path / path))
+        code, found = self.said(capsys)
+        assert (code, found["target"][0]) == (1, "problem")
+        assert f"runs cannot be written to {tmp_path / path}: " in found["target"][1]
+
+    @pytest.mark.parametrize("path", ["file", "file/below"])
+    def test_names_a_spool_that_cannot_be_written(
+        self, server: FaultyServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        tmp_path: Path, path: str,
+    ) -> None:  # fmt: skip
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("DRIFTLINE_SPOOL", str(tmp_path / path))
+        code, found = self.said(capsys)
+        assert (code, found["spool"][0]) == (1, "problem")
+        assert f"nothing can be kept in {tmp_path / path}: " in found["spool"][1]
+        assert found["server"][0] == "ok"
+
+    def test_names_a_spool_that_others_may_write_to(
+        self, server: FaultyServer, kept: Spool, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        kept.put([piece(1)])
+        (tmp_path / "spool").chmod(0o777)
+        code, found = self.said(capsys)
+        assert (code, found["spool"][0]) == (1, "problem")
+        assert "others may write to" in found["spool"][1]
+
+    def test_leaves_no_spool_behind(
+        self, server: FaultyServer, kept: Spool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.said(capsys)[0] == 0
+        assert not kept.file.exists
+
+    def test_tells_what_waits_for_other_servers(
+        self, server: FaultyServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        Spool(tmp_path / "spool", "https://other.example").put([piece(1), piece(2)])
+        Spool(tmp_path / "spool", "https://empty.example").bury([Refusal(piece(3), "is too silly", 422)])
+        (tmp_path / "spool" / "strange.spool").write_bytes(b"what is this")
+        code, found = self.said(capsys)
+        assert code == 0
+        assert found["spool"][0] == "ok"
+        assert found["elsewhere"] == ("note", "2 runs wait for https://other.example: see driftline spool")
+
+    @pytest.mark.parametrize(
+        ("value", "verdict", "said"),
+        [
+            ("1", "note", "every LangChain run of a program is recorded, for DRIFTLINE_AUTO is on"),
+            ("maybe", "problem", "DRIFTLINE_AUTO is 'maybe'; nothing is watched. Set it to 1 or 0"),
+        ],
+    )
+    def test_tells_what_the_environment_has_watched(
+        self, server: FaultyServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        value: str, verdict: str, said: str,
+    ) -> None:  # fmt: skip
+        monkeypatch.setenv("DRIFTLINE_AUTO", value)
+        code, found = self.said(capsys)
+        assert code == (verdict == "problem")
+        assert found["watching"] == (verdict, said)
+        monkeypatch.setenv("DRIFTLINE_AUTO", "0")
+        assert "watching" not in self.said(capsys)[1]
+
+    def test_tries_no_other_server_than_the_one_it_was_asked_about(
+        self, server: FaultyServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        code, found = self.said(capsys, "--url", "nonsense")
+        assert code == 1
+        assert found["settings"][1].startswith("--url is 'nonsense'; nothing is sent.")
+        assert found["server"] == ("problem", "was not tried: --url cannot be read")
+        assert found.keys().isdisjoint({"recording", "spool"})
+        monkeypatch.setenv("DRIFTLINE_URL", "nonsense")
+        code, found = self.said(capsys)
+        assert (code, found["server"][1]) == (1, "was not tried: DRIFTLINE_URL cannot be read")
+        assert server.requests == []
 
 
 def test_every_command_has_a_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -11,15 +12,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
 from importlib.util import find_spec
+from tempfile import TemporaryFile
 from typing import Any
 
+from driftline.activation import AUTO_VARIABLE, asked_by_environment
 from driftline.causes import counted, logger
+from driftline.commands.addresses import can_be_read, spool_at
 from driftline.commands.printing import plain
 from driftline.configuration import Configuration, Content, read_configuration
 from driftline.errors import DeliveryError
 from driftline.exporters import HttpExporter
 from driftline.runtime import spool_of
-from driftline.spool import SpoolError
+from driftline.spool import Spool, SpoolError, spool_files
+from driftline.spool.places import prepare
 from driftline.version import __version__
 
 
@@ -67,12 +72,17 @@ def examine(url: str | None = None) -> Iterator[Finding]:
     yield Finding(Verdict.FINE, "client", f"driftline {__version__} on Python {platform.python_version()}")
     configuration, complaints = _read_with_complaints(url)
     yield from (Finding(Verdict.PROBLEM, "settings", plain(each)) for each in complaints)
+    yield from _what_is_watched()
     yield from _what_is_sent(configuration)
     if configuration.file is not None:
-        yield Finding(Verdict.FINE, "target", f"the file {configuration.file}")
-        return
-    yield _server(configuration)
-    yield _spool(configuration)
+        yield _file(configuration.file)
+    elif not can_be_read(url):
+        # The address in its place is another server's, which nobody asked about.
+        given = "DRIFTLINE_URL" if url is None else "--url"
+        yield Finding(Verdict.PROBLEM, "server", f"was not tried: {given} cannot be read")
+    else:
+        yield _server(configuration)
+        yield from _spools(configuration)
 
 
 def _read_with_complaints(url: str | None) -> tuple[Configuration, list[str]]:
@@ -80,7 +90,8 @@ def _read_with_complaints(url: str | None) -> tuple[Configuration, list[str]]:
     complaints: list[str] = []
 
     def catch(record: Any) -> bool:
-        complaints.append(record.getMessage().removeprefix("driftline: "))
+        said = record.getMessage().removeprefix("driftline: ")
+        complaints.append(f"--{said}" if said.startswith("url is ") else said)
         return False
 
     logger.addFilter(catch)
@@ -90,9 +101,19 @@ def _read_with_complaints(url: str | None) -> tuple[Configuration, list[str]]:
         logger.removeFilter(catch)
 
 
+def _what_is_watched() -> Iterator[Finding]:
+    asked, complaint = asked_by_environment()
+    if complaint:
+        yield Finding(Verdict.PROBLEM, "watching", plain(complaint))
+    elif asked:
+        said = f"every LangChain run of a program is recorded, for {AUTO_VARIABLE} is on"
+        yield Finding(Verdict.NOTE, "watching", said)
+
+
 def _what_is_sent(configuration: Configuration) -> Iterator[Finding]:
-    if not configuration.enabled:
-        yield Finding(Verdict.PROBLEM, "recording", "is off: see DRIFTLINE_ENABLED and DRIFTLINE_URL")
+    switch = os.environ.get("DRIFTLINE_ENABLED", "").strip()
+    if not configuration.enabled and not read_configuration({"DRIFTLINE_ENABLED": switch}).enabled:
+        yield Finding(Verdict.PROBLEM, "recording", plain(f"is off: DRIFTLINE_ENABLED is {switch!r}"))
     if configuration.sample_rate < 1:
         yield Finding(Verdict.NOTE, "sampling", f"keeps {configuration.sample_rate:.3g} of all traces")
     if configuration.content is Content.NONE:
@@ -131,10 +152,41 @@ def _server(configuration: Configuration) -> Finding:
     return Finding(Verdict.FINE, "server", f"{where}: takes runs")
 
 
-def _spool(configuration: Configuration) -> Finding:
+def _file(path: str) -> Finding:
+    try:
+        if os.path.exists(path):
+            with open(path, "ab"):
+                pass
+        else:
+            folder = os.path.dirname(os.path.abspath(path))
+            os.makedirs(folder, exist_ok=True)
+            _write_something(folder)
+    except OSError as error:
+        said = f"runs cannot be written to {path}: {_reason_of(error)}; check DRIFTLINE_FILE"
+        return Finding(Verdict.PROBLEM, "target", plain(said, 500))
+    return Finding(Verdict.FINE, "target", f"the file {path}")
+
+
+def _spools(configuration: Configuration) -> Iterator[Finding]:
     spool = spool_of(configuration)
     if spool is None:
-        return Finding(Verdict.NOTE, "spool", "is off: while the server is away, runs wait in memory alone")
+        yield Finding(Verdict.NOTE, "spool", "is off: while the server is away, runs wait in memory alone")
+        return
+    folder = os.path.dirname(spool.file.path)
+    try:
+        _try_to_write(spool, folder)
+    except (OSError, SpoolError) as error:
+        remedy = "set DRIFTLINE_SPOOL to a folder of yours, or to off"
+        said = f"nothing can be kept in {folder}: {_reason_of(error)}; {remedy}"
+        yield Finding(Verdict.PROBLEM, "spool", plain(said, 500))
+        return
+    yield _own_spool(spool)
+    for path in spool_files(folder):
+        if path != spool.file.path:
+            yield from _other_spool(path)
+
+
+def _own_spool(spool: Spool) -> Finding:
     try:
         counts = spool.counts()
     except SpoolError as error:
@@ -146,6 +198,40 @@ def _spool(configuration: Configuration) -> Finding:
         said = f"waiting on disk: {counted(counts.waiting)}; send them with driftline spool replay"
         return Finding(Verdict.NOTE, "spool", said)
     return Finding(Verdict.FINE, "spool", f"nothing waits in {spool.file.path}")
+
+
+def _try_to_write(spool: Spool, folder: str) -> None:
+    """Write to the spool as a program would, without making one where there is none."""
+    prepare(folder)
+    _write_something(folder)
+    if spool.file.exists:
+        with spool.file.writing():
+            pass
+
+
+def _write_something(folder: str) -> None:
+    with TemporaryFile(dir=folder) as file:
+        file.write(b"\n")
+
+
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, FileExistsError):
+        return "a file is in the place of a folder"
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _other_spool(path: str) -> Iterator[Finding]:
+    """Runs that wait for another server than the one that was asked about."""
+    spool = spool_at(path)
+    try:
+        waiting = 0 if spool is None else spool.counts().waiting
+    except SpoolError as error:
+        yield Finding(Verdict.NOTE, "elsewhere", plain(str(error), 500))
+        return
+    if spool is not None and waiting:
+        verb = "waits" if waiting == 1 else "wait"
+        said = f"{counted(waiting)} {verb} for {spool.url}: see driftline spool"
+        yield Finding(Verdict.NOTE, "elsewhere", plain(said, 500))
 
 
 def _version_of(name: str) -> str:

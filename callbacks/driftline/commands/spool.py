@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 from driftline.causes import counted
+from driftline.commands.addresses import can_be_read, spool_at
 from driftline.commands.printing import plain, print_table, shown_age, shown_bytes, shown_moment
 from driftline.configuration import Configuration, read_configuration
 from driftline.errors import DeliveryError
 from driftline.exporters import HttpExporter
 from driftline.runtime import spool_of
-from driftline.spool import DeadLetter, Spool, SpoolError, default_folder, spool_files, url_in
+from driftline.spool import DeadLetter, Spool, SpoolError, default_folder, spool_files
 
 PAGE = 500
 
@@ -24,13 +25,17 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; gives the exit code: 0, or 1 where something still waits or is missing."""
     parser = _parser()
     asked = parser.parse_args(arguments)
-    configuration = read_configuration(url=getattr(asked, "url", None))
+    url = getattr(asked, "url", None)
+    configuration = read_configuration(url=url)
     if configuration.spool == "":
         print("driftline spool: DRIFTLINE_SPOOL is off, so nothing is kept on disk", file=sys.stderr)
         return 1
+    if asked.do is not _list and not can_be_read(url):
+        # What is wrong with it was said; the address in its place is another server's.
+        return 1
     try:
         return int(asked.do(configuration, asked))
-    except (SpoolError, DeliveryError) as error:
+    except (SpoolError, DeliveryError, OSError) as error:
         remedy = getattr(error, "remedy", "")
         print(f"driftline spool: {error}{f'; {remedy}' if remedy else ''}", file=sys.stderr)
         return 1
@@ -80,7 +85,7 @@ def _list(configuration: Configuration, asked: argparse.Namespace) -> int:
 
 
 def _row_of(path: str) -> tuple[str, ...]:
-    spool = _spool_at(path)
+    spool = spool_at(path)
     if spool is None:
         return (plain(os.path.basename(path)), "cannot be read", "", "", "", "", "")
     counts = spool.counts()
@@ -97,16 +102,12 @@ def _row_of(path: str) -> tuple[str, ...]:
     )
 
 
-def _spool_at(path: str) -> Spool | None:
-    """The spool in a file, which knows its server."""
-    url = url_in(path)
-    spool = None if url is None else Spool(os.path.dirname(path), url)
-    return spool if spool and os.path.basename(spool.file.path) == os.path.basename(path) else None
-
-
 def _replay(configuration: Configuration, asked: argparse.Namespace) -> int:
     spool, exporter = _spool_and_exporter(configuration)
     waiting = spool.counts().waiting
+    if not waiting:
+        print(f"Nothing waits for {configuration.url}.")
+        return 0
     sent = refused = 0
     try:
         while (parcel := spool.hold_oldest()) is not None:
@@ -121,7 +122,8 @@ def _replay(configuration: Configuration, asked: argparse.Namespace) -> int:
     finally:
         _show_progress(None, waiting)
         exporter.close()
-    print(f"Sent {counted(sent)} to {configuration.url}; {refused:,} of them refused.")
+    told = f"; {refused:,} of them refused: see driftline spool letters" if refused else ""
+    print(f"Sent {counted(sent)} to {configuration.url}{told}.")
     left = spool.counts().waiting
     if left:
         print(f"{counted(left)} are being sent by another process.")
