@@ -15,6 +15,7 @@ import click
 
 from driftline.configuration import DEFAULT_URL
 from driftline.errors import DriftlineError
+from driftline.json_data import clean_text
 from driftline_server.settings import load_settings
 
 _TIMEOUT_S = 30.0
@@ -77,7 +78,8 @@ class HttpDoor:
             headers["Authorization"] = f"Bearer {self._api_key}"
         body = None
         if document is not None:
-            body = json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
+            # Half a character, which no server reads, would spoil the whole body.
+            body = clean_text(json.dumps(document, ensure_ascii=False)).encode()
             headers["Content-Type"] = "application/json"
         try:
             connection.request(method, self._parts.path.rstrip("/") + path, body, headers)
