@@ -233,14 +233,27 @@ class Finding:
         assert list(counts[Facet.NAME].items()) == [("c", 3), ("a", 2), ("b", 2)]
 
     def test_volume_counts_traces_and_errors_by_stretch(self, store: RunStore) -> None:
-        minute = timedelta(minutes=1)
+        minute, begin = timedelta(minutes=1), BEGIN.replace(second=0, microsecond=0)
         for offset, status in ((0, Status.OK), (59, Status.ERROR), (60, Status.OK), (185, Status.ERROR)):
-            store.add_runs([a_run(started_at=BEGIN + timedelta(seconds=offset), status=status)])
-        wanted = TraceFilter(since=BEGIN, until=BEGIN + timedelta(minutes=10))
+            store.add_runs([a_run(started_at=begin + timedelta(seconds=offset), status=status)])
+
+        def a_stretch(
+            number: int, first_s: float, last_s: float, *, traces: int, errors: int
+        ) -> VolumeBucket:
+            return VolumeBucket(
+                started_at=begin + number * minute,
+                first_at=begin + timedelta(seconds=first_s),
+                last_at=begin + timedelta(seconds=last_s),
+                traces=traces,
+                errors=errors,
+            )
+
+        # Stretches are whole minutes of the clock, wherever the asked time begins within one.
+        wanted = TraceFilter(since=begin - timedelta(seconds=7), until=begin + timedelta(minutes=10))
         assert store.get_volume(wanted, width=minute) == (
-            VolumeBucket(started_at=BEGIN, traces=2, errors=1),
-            VolumeBucket(started_at=BEGIN + minute, traces=1, errors=0),
-            VolumeBucket(started_at=BEGIN + 3 * minute, traces=1, errors=1),
+            a_stretch(0, 0, 59, traces=2, errors=1),
+            a_stretch(1, 60, 60, traces=1, errors=0),
+            a_stretch(3, 185, 185, traces=1, errors=1),
         )
 
     def test_a_volume_needs_a_beginning_an_end_and_a_width(self, store: RunStore) -> None:

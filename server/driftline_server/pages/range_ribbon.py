@@ -40,12 +40,24 @@ def range_ribbon(query: TraceQuery, clock: Clock, *, here: datetime | None = Non
             since, until = min(since, here), max(until, here)
     width = bucket_width(since, until)
     buckets = measure_volume(services(), query.wanted, since=since, until=until, width=width)
-    within = query.range.phrase if query.range.since is not None and (since, until) != asked else ""
-    return draw_ribbon(buckets, since=since, until=until, width=width, clock=clock, here=here, within=within)
+    is_named = query.range.name != CUSTOM and query.range.since is not None
+    return draw_ribbon(
+        buckets,
+        since=since,
+        until=until,
+        width=width,
+        clock=clock,
+        here=here,
+        within=query.range.phrase if is_named and ((since, until) != asked or not buckets) else "",
+        what="trace of this filter" if query.chips() else "trace",
+    )
 
 
 def _fitted(everything: TraceFilter, since: datetime, until: datetime) -> tuple[datetime, datetime]:
-    """The range about the traces in it; each closer look has finer bars, so it may be closer still."""
+    """The range about the traces in it; each closer look has finer bars, so it may be closer still.
+
+    It begins and ends with a bar, and bars are counted from round times: the next look finds the same one.
+    """
     while True:
         width = bucket_width(since, until)
         buckets = measure_volume(services(), everything, since=since, until=until, width=width)

@@ -93,8 +93,12 @@ def draw_ribbon(
     clock: Clock,
     here: datetime | None = None,
     within: str = "",
+    what: str = "trace",
 ) -> Ribbon:
-    """Lay the counts of a span of time out on one axis; ``within`` names the longer range that it is of."""
+    """Lay the counts of a span of time out on one axis.
+
+    ``within`` names the range that it is of, where it is not drawn whole or empty; ``what`` is counted.
+    """
     span = max(until - since, timedelta(seconds=1))
     highest = max((bucket.traces for bucket in buckets), default=0)
     bars = []
@@ -115,13 +119,12 @@ def draw_ribbon(
                 title=_title(bucket, clock),
             )
         )
-    traces, errors = sum(b.traces for b in buckets), sum(b.errors for b in buckets)
     return Ribbon(
         since=since,
         until=until,
         bars=tuple(bars),
         ticks=tuple(_ticks(since, until, clock, here)),
-        summary=f"{plural(traces, 'trace')}, {errors:,} failed{_when(since, until, clock, within)}",
+        summary=_summary(buckets, clock.span_text(since, until), clock, within, what),
         here="" if here is None else _percent((here - since) / span),
         here_shift=0 if here is None else _shift((here - since) / span),
     )
@@ -131,10 +134,19 @@ def _shift(share: float) -> int:
     return _DOT if share < _EDGE else -_DOT if share > 1 - _EDGE else 0
 
 
-def _when(since: datetime, until: datetime, clock: Clock, within: str) -> str:
-    if within:
-        return f" in the {within}, all between {clock.span_text(since, until, joined='and')}"
-    return f", from {clock.span_text(since, until)}"
+def _summary(buckets: Sequence[VolumeBucket], span: str, clock: Clock, within: str, what: str) -> str:
+    if not buckets:
+        return f"No {what} in the {within}" if within else f"No {what} from {span}"
+    traces, errors = sum(b.traces for b in buckets), sum(b.errors for b in buckets)
+    counted = f"{plural(traces, 'trace')}, {errors:,} failed"
+    return f"{counted} in the {within}, {_ends(buckets, clock)}" if within else f"{counted}, from {span}"
+
+
+def _ends(buckets: Sequence[VolumeBucket], clock: Clock) -> str:
+    first, last = buckets[0].first_at, buckets[-1].last_at
+    if last - first < _SECOND:
+        return f"at {clock.text(first)}"
+    return f"all between {clock.span_text(first, last, joined='and')}"
 
 
 def _title(bucket: VolumeBucket, clock: Clock) -> str:

@@ -100,7 +100,7 @@ class RunStore(Protocol):
         ...
 
     def get_volume(self, wanted: TraceFilter, *, width: timedelta) -> tuple[VolumeBucket, ...]:
-        """Traces per stretch of time; ``since`` and ``until`` are required, empty stretches left out."""
+        """Traces per stretch of time, counted from 1970; ``since`` and ``until`` are required, empty ones left out."""
         ...
 
     def get_totals(self) -> Totals:

@@ -177,6 +177,10 @@ class VolumeBucket:
     """Traces that started in one stretch of time."""
 
     started_at: datetime
+    """Where the stretch begins, a whole number of its width after 1970: alike whenever one asks."""
+    first_at: datetime
+    last_at: datetime
+    """When the first and the last of the traces started."""
     traces: int
     errors: int
 

@@ -21,7 +21,7 @@ from driftline_server.storage.queries import (
 )
 from driftline_server.storage.reading import SUMMARY, trace_summary_of
 from driftline_server.storage.tables import trace_models, traces
-from driftline_server.storage.values import id_or_none, micros, moment
+from driftline_server.storage.values import id_or_none, moment
 
 _NEW_TO_OLD = (traces.c.started_at.desc(), traces.c.trace_id.desc())
 _OLD_TO_NEW = (traces.c.started_at, traces.c.trace_id)
@@ -93,13 +93,19 @@ def get_volume(connection: Connection, wanted: TraceFilter, *, width: timedelta)
     width_us = width // timedelta(microseconds=1)
     if width_us <= 0:
         raise ValueError("a volume needs a positive width")
-    since_us = micros(wanted.since)
-    index = ((traces.c.started_at - since_us) // width_us).label("stretch")
+    index = (traces.c.started_at // width_us).label("stretch")
     failed = func.sum(case((traces.c.status == Status.ERROR.value, 1), else_=0))
-    query = select(index, func.count(), failed).where(*trace_clauses(wanted)).group_by(index).order_by(index)
+    ends = func.min(traces.c.started_at), func.max(traces.c.started_at)
+    query = select(index, *ends, func.count(), failed).where(*trace_clauses(wanted))
     return tuple(
-        VolumeBucket(started_at=moment(since_us + int(stretch) * width_us), traces=number, errors=int(errors))
-        for stretch, number, errors in connection.execute(query)
+        VolumeBucket(
+            started_at=moment(int(stretch) * width_us),
+            first_at=moment(first),
+            last_at=moment(last),
+            traces=number,
+            errors=int(errors),
+        )
+        for stretch, first, last, number, errors in connection.execute(query.group_by(index).order_by(index))
     )
 
 

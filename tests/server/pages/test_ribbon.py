@@ -26,7 +26,9 @@ def ribbon(*buckets: VolumeBucket, since: datetime = SINCE, here: datetime | Non
 
 
 def bucket(hours_ago: float, traces: int, errors: int = 0) -> VolumeBucket:
-    return VolumeBucket(started_at=UNTIL - timedelta(hours=hours_ago), traces=traces, errors=errors)
+    at = UNTIL - timedelta(hours=hours_ago)
+    last = at + timedelta(minutes=42)
+    return VolumeBucket(started_at=at, first_at=at, last_at=last, traces=traces, errors=errors)
 
 
 @pytest.mark.parametrize("days", [1 / 24, 1, 7, 30, 400, 9000])
@@ -86,6 +88,10 @@ def test_the_summary_says_it_in_words() -> None:
         ribbon(bucket(2, 1), bucket(1, 3, errors=2)).summary
         == "4 traces, 2 failed, from 23 Nov 12:00 to 24 Nov 12:00"
     )
+
+
+def test_an_empty_ribbon_says_what_there_is_none_of() -> None:
+    assert ribbon().summary == "No trace from 23 Nov 12:00 to 24 Nov 12:00"
 
 
 def test_the_trace_that_a_page_is_about_has_its_place() -> None:

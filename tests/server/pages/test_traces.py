@@ -69,7 +69,7 @@ def test_the_ribbon_leaves_out_the_long_time_before_the_first_trace(
     add(services, a_run(started_at=BEGIN - timedelta(minutes=5)))
     narrow, _, said = ribbon_of(client)
     assert timedelta() <= BEGIN - timedelta(minutes=5) - narrow < timedelta(minutes=1)
-    assert "1 trace, 0 failed in the last 24 h, all between 4 Mar 05:01" in said
+    assert said == "1 trace, 0 failed in the last 24 h, at 05:01:07"
     add(services, a_run(started_at=BEGIN - timedelta(days=3)))
     wide, _, said = ribbon_of(client)
     assert wide < narrow - timedelta(hours=20)
@@ -85,7 +85,37 @@ def test_the_ribbon_of_a_single_trace_ends_to_come_closer(
     since, until, said = ribbon_of(client)
     assert since <= started_at <= until
     assert timedelta(seconds=20) <= until - since < timedelta(minutes=1)
-    assert said.startswith("1 trace, 0 failed in the last 24 h, all between ")
+    assert said.startswith("1 trace, 0 failed in the last 24 h, at ")
+
+
+def test_the_ribbon_stays_as_it_is_while_no_trace_comes(
+    services: Services, client: FlaskClient, clock: Clock
+) -> None:
+    add(services, *(a_run(started_at=BEGIN + timedelta(seconds=25 * number)) for number in range(5)))
+    clock.advance(hours=6)
+    before = ribbon_of(client)
+    assert before[2] == "5 traces, 0 failed in the last 24 h, all between 4 Mar 05:06:07 and 05:07:47"
+    for seconds in (1, 7, 36):
+        clock.advance(seconds=seconds)
+        assert ribbon_of(client) == before
+
+
+def test_the_bars_of_a_full_range_stand_at_round_times(
+    services: Services, client: FlaskClient, clock: Clock
+) -> None:
+    add(services, *(a_run(started_at=BEGIN - timedelta(hours=5 * number)) for number in range(8)))
+    bars = []
+    for _ in range(2):
+        clock.advance(seconds=37)
+        html = client.get("/traces").text
+        bars.append(re.findall(r"<g><title>([^<]+):", html))
+    assert bars[0] == bars[1]
+    assert all(re.search(r"\d\d:\d0(:00)?$", bar) for bar in bars[0])
+
+
+def test_a_ribbon_without_a_trace_of_the_filter_says_so(services: Services, client: FlaskClient) -> None:
+    add(services, a_run())
+    assert ribbon_of(client, "/traces?feature=nowhere")[2] == "No trace of this filter in the last 24 h"
 
 
 def test_the_ribbon_of_a_few_seconds_in_a_day_is_drawn_as_those_seconds(
