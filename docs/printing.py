@@ -69,6 +69,7 @@ def commands() -> str:
     """What the command can do."""
     import click
 
+    from driftline.commands import COMMANDS, VERBS
     from driftline_server.cli.root import root
 
     rows = []
@@ -76,8 +77,9 @@ def commands() -> str:
         for name in root.list_commands(context):
             command = root.get_command(context, name)
             assert command is not None
-            verbs = sorted(command.commands) if isinstance(command, click.Group) else []
-            rows.append([f"`driftline {name}`", _first_line(command.help), ", ".join(verbs)])
+            verbs = sorted(command.commands) if isinstance(command, click.Group) else VERBS.get(name, ())
+            about = COMMANDS.get(name) or _first_line(command.help)
+            rows.append([f"`driftline {name}`", about, ", ".join(verbs)])
     return _table(["command", "what it does", "its verbs"], rows)
 
 

@@ -9,6 +9,7 @@ from driftline.commands import COMMANDS, run_command
 from driftline.version import __version__
 
 INSTALL = "install it with the extra [server], as README.md shows"
+_OWN = "Without it there are:\n" + "".join(f"  driftline {name:8}{COMMANDS[name]}\n" for name in COMMANDS)
 _OURS = ("driftline", "driftline_server", "driftline_evaluators")
 
 
@@ -27,6 +28,14 @@ def main() -> int:
         missing = (error.name or "").partition(".")[0]
         if missing in _OURS and error.name != "driftline_server":
             raise
-        verb = next((each for each in arguments if not each.startswith("-")), "")
-        print(f"{f'driftline {verb}'.strip()} needs the server: {INSTALL}", file=sys.stderr)
-        return 2
+        return _do_without_the_server(arguments)
+
+
+def _do_without_the_server(arguments: list[str]) -> int:
+    """Show what there is all the same, and how to get the rest."""
+    verb = next((each for each in arguments if not each.startswith("-")), "")
+    if not verb and not {"--help", "-h"}.isdisjoint(arguments):
+        print(f"usage: driftline COMMAND\n\n{_OWN}\nEvery other command needs the server: {INSTALL}")
+        return 0
+    print(f"{f'driftline {verb}'.strip()} needs the server: {INSTALL}\n{_OWN}", end="", file=sys.stderr)
+    return 2

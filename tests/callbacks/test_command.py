@@ -13,6 +13,12 @@ import pytest
 import driftline
 from driftline import command
 
+OWN = """\
+Without it there are:
+  driftline doctor  Check what this machine sends, where to, and what became of it.
+  driftline spool   Look at the runs that wait on disk, and send them.
+"""
+
 
 def fail_to_find(name: str) -> Any:
     def find(wanted: str) -> Any:
@@ -43,7 +49,20 @@ def test_without_the_server_it_says_what_to_install(
     monkeypatch.setattr(command, "import_module", fail_to_find(missing))
     monkeypatch.setattr(sys, "argv", ["driftline", *arguments])
     assert command.main() == 2
-    assert capsys.readouterr() == ("", said)
+    assert capsys.readouterr() == ("", said + OWN)
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_the_help_without_the_server_shows_what_there_is(
+    option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "import_module", fail_to_find("click"))
+    monkeypatch.setattr(sys, "argv", ["driftline", option])
+    assert command.main() == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"usage: driftline COMMAND\n\n{OWN}")
+    assert "needs the server: install it with the extra [server]" in shown.out
+    assert shown.err == ""
 
 
 def test_a_library_that_only_the_running_command_misses_is_told_alike(

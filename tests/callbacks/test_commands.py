@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from driftline import configuration
-from driftline.commands import COMMANDS, doctor, run_command, spool
+from driftline.commands import COMMANDS, VERBS, doctor, run_command, spool
 from driftline.commands.printing import plain, shown_age, shown_bytes
 from driftline.errors import Refusal
 from driftline.spool import Spool
@@ -355,6 +356,13 @@ def test_every_command_has_a_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"usage: driftline {name}" in capsys.readouterr().out
         assert run_command(name, ["--nonsense"]) == 2
         assert "unrecognized arguments: --nonsense" in capsys.readouterr().err
+
+
+def test_the_verbs_are_those_that_the_help_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        assert run_command(name, ["--help"]) == 0
+        found = re.search(r"\{([a-z,]+)\}", capsys.readouterr().out)
+        assert sorted(found[1].split(",") if found else []) == list(VERBS.get(name, ()))
 
 
 def test_a_reader_that_leaves_and_ctrl_c_end_a_command_quietly(

@@ -11,6 +11,8 @@ COMMANDS = {
     "doctor": "Check what this machine sends, where to, and what became of it.",
     "spool": "Look at the runs that wait on disk, and send them.",
 }
+VERBS = {"spool": ("discard", "letters", "list", "replay", "resend")}
+"""What comes behind the name of a command that does several things, in the order of the alphabet."""
 INTERRUPTED = 130
 """What a shell expects of a program that was ended with Ctrl-C."""
 
