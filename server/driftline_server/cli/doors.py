@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 from urllib.parse import urlencode, urlsplit
 
 import click
@@ -16,6 +16,7 @@ import click
 from driftline.configuration import DEFAULT_URL
 from driftline.errors import DriftlineError
 from driftline.json_data import clean_text
+from driftline.wire import WIRE_VERSION
 from driftline_server.settings import load_settings
 
 _TIMEOUT_S = 30.0
@@ -29,6 +30,10 @@ _SEARCHED = 10_000
 _MOST_TOLD = 10
 _REMEDY = "driftline traces list shows them"
 _KEY_REMEDY = "where the server runs, make one with driftline keys add NAME, and set DRIFTLINE_API_KEY to it"
+
+
+Kind: TypeAlias = Literal["runs", "scores"]
+"""What a batch holds, as its field and its address are called."""
 
 
 class _Option(TypedDict):
@@ -165,9 +170,10 @@ class Traces:
             raise DriftlineError("\n".join([f"{len(found):,} traces have {part}, give more digits:", *lines]))
         return str(found[0]["trace_id"])
 
-    def add(self, runs: list[Any]) -> tuple[int, dict[str, Any]]:
-        """Send a batch of runs; a busy server is asked again. Gives the status and the answer."""
-        status, _, answer = self._ask_patiently("POST", "/api/v1/runs", {"version": 1, "runs": runs})
+    def add(self, kind: Kind, items: list[Any]) -> tuple[int, dict[str, Any]]:
+        """Send a batch of runs or scores; a busy server is asked again. Gives the status and the answer."""
+        document = {"version": WIRE_VERSION, kind: items}
+        status, _, answer = self._ask_patiently("POST", f"/api/v1/{kind}", document)
         if status not in (200, 400, 413, 422):
             raise DriftlineError(_problem_of(status, answer))
         return status, answer if isinstance(answer, dict) else {}

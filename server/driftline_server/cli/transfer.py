@@ -1,11 +1,11 @@
-"""Moves runs in and out of files: one run a line, as JSON of the wire."""
+"""Moves runs out of files and runs and scores in: one run a line, or a batch, as JSON of the wire."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from driftline.errors import DriftlineError, WireError
-from driftline.wire import decode_run, encode_run
-from driftline_server.cli.doors import Traces, UnreadableTraceError
+from driftline.wire import WIRE_VERSION, decode_batch, decode_run, encode_run
+from driftline_server.cli.doors import Kind, Traces, UnreadableTraceError
 from driftline_server.cli.strict_json import UnsendableError, parse_strictly
+from driftline_server.pages.formatting import plural
 
-_BATCH_RUNS = 500
+_KINDS: tuple[Kind, ...] = ("runs", "scores")
+_BATCH_ITEMS = 500
 _BATCH_BYTES = 4 * 1024 * 1024
 _MOST_TOLD = 10
 """Refused lines that are told one by one; after that they are only counted."""
@@ -37,13 +39,29 @@ class Exported:
 
 @dataclass(slots=True)
 class Imported:
-    """What became of the lines."""
+    """What became of the lines, and of the runs and scores in them."""
 
     accepted: int = 0
     new: int = 0
     merged: int = 0
     unchanged: int = 0
     refused: int = 0
+    """Lines of which at least a part was refused; the other figures but the last two are of runs."""
+    scores: int = 0
+    """Accepted, whether new or known before."""
+    new_scores: int = 0
+
+    def add(self, kind: Kind, answer: Mapping[str, Any]) -> None:
+        """Count what a server answered to a batch."""
+        accepted, new = answer.get("accepted", 0), answer.get("new", 0)
+        if kind == "scores":
+            self.scores += accepted
+            self.new_scores += new
+            return
+        self.accepted += accepted
+        self.new += new
+        self.merged += answer.get("merged", 0)
+        self.unchanged += answer.get("unchanged", 0)
 
 
 def export_traces(
@@ -101,7 +119,7 @@ def opened_output(path: Path | None, *, overwriting: bool) -> Iterator[IO[str]]:
 
 
 def import_files(traces: Traces, files: Sequence[Path], tell: Callable[[str], None]) -> Imported:
-    """Send the runs of some files; ``tell`` hears of every line that was refused."""
+    """Send what some files hold; ``tell`` hears of every line that was refused, and how many scores came."""
     counts = Imported()
     for path in files:
         sender = _Sender(traces, counts, tell, "input" if str(path) == "-" else str(path))
@@ -112,7 +130,9 @@ def import_files(traces: Traces, files: Sequence[Path], tell: Callable[[str], No
                 if sender.is_lost:
                     tell(f"{sender.name} is no JSON lines file: driftline traces export writes such files")
                     break
-        sender.send()
+        sender.send_all()
+    if counts.scores:
+        tell(f"imported {plural(counts.scores, 'score')}: {counts.new_scores:,} new")
     return counts
 
 
@@ -129,6 +149,19 @@ def _opened_input(path: Path) -> Iterator[IO[bytes]]:
 
 
 @dataclass(slots=True)
+class _Batch:
+    """Runs or scores that wait to be sent, each with the number of its line."""
+
+    items: list[tuple[int, Any]] = field(default_factory=list)
+    size: int = 0
+    """Bytes, about."""
+
+    def is_full(self, size: int) -> bool:
+        """Whether one more, of so many bytes, is for the next batch."""
+        return bool(self.items) and (len(self.items) >= _BATCH_ITEMS or self.size + size > _BATCH_BYTES)
+
+
+@dataclass(slots=True)
 class _Sender:
     """Gathers lines of one file into batches."""
 
@@ -136,10 +169,9 @@ class _Sender:
     counts: Imported
     tell: Callable[[str], None]
     name: str
-    numbers: list[int] = field(default_factory=list)
-    """The line that each run of the batch stands in."""
-    runs: list[Any] = field(default_factory=list)
-    size: int = 0
+    batches: dict[Kind, _Batch] = field(default_factory=lambda: {kind: _Batch() for kind in _KINDS})
+    refused: set[int] = field(default_factory=set)
+    """Lines that were refused, or of which a part was."""
     strange: int = 0
     """Lines that were no JSON, as long as no line was."""
     has_json: bool = False
@@ -162,40 +194,77 @@ class _Sender:
             self._refuse(number, f"is not JSON: {error}")
             return
         self.has_json = True
-        runs = document.get("runs", [document]) if isinstance(document, dict) else None
-        if not isinstance(runs, list):
-            self._refuse(number, "is no run: expected an object with the fields id and trace_id")
+        try:
+            items = _items_of(document)
+        except WireError as error:
+            self._refuse(number, str(error))
             return
-        if self.size + len(line) > _BATCH_BYTES:
-            self.send()
-        self.numbers += [number] * len(runs)
-        self.runs += runs
-        self.size += len(line)
-        if len(self.runs) >= _BATCH_RUNS:
-            self.send()
+        # Their mean will do: a batch that comes out too large for the server is halved.
+        size = len(line) // max(1, len(items))
+        for kind, item in items:
+            self._gather(kind, number, item, size)
 
-    def send(self) -> None:
+    def send_all(self) -> None:
         """Hand over what was gathered."""
-        if not self.runs:
+        for kind in _KINDS:
+            self._send_batch(kind)
+
+    def _gather(self, kind: Kind, number: int, item: Any, size: int) -> None:
+        if self.batches[kind].is_full(size):
+            self._send_batch(kind)
+        self.batches[kind].items.append((number, item))
+        self.batches[kind].size += size
+
+    def _send_batch(self, kind: Kind) -> None:
+        items = self.batches[kind].items
+        self.batches[kind] = _Batch()
+        if items:
+            self._send(kind, items)
+
+    def _send(self, kind: Kind, items: list[tuple[int, Any]]) -> None:
+        status, answer = self.traces.add(kind, [item for _, item in items])
+        if status == 413 and len(items) > 1:
+            middle = len(items) // 2
+            self._send(kind, items[:middle])
+            self._send(kind, items[middle:])
             return
-        status, answer = self.traces.add(self.runs)
-        self.counts.accepted += answer.get("accepted", 0)
-        for name in ("new", "merged", "unchanged"):
-            setattr(self.counts, name, getattr(self.counts, name) + answer.get(name, 0))
+        self.counts.add(kind, answer)
         problems = answer.get("problems") or []
         for problem in problems:
             field_name = str(problem["field"]).partition("].")[2]
             said = f"{field_name}: {problem['problem']}" if field_name else str(problem["problem"])
-            self._refuse(self.numbers[problem["index"]], said)
+            self._refuse(items[problem["index"]][0], said)
         if status != 200 and not problems:
             reason = (answer.get("error") or {}).get("problem", f"the server answered {status}")
-            for number in self.numbers:
+            for number, _ in items:
                 self._refuse(number, reason)
-        self.numbers, self.runs, self.size = [], [], 0
 
     def _refuse(self, number: int, reason: str) -> None:
+        if number in self.refused:
+            return
+        self.refused.add(number)
         self.counts.refused += 1
         if self.counts.refused <= _MOST_TOLD:
             self.tell(f"{self.name}:{number}: {reason}")
         elif self.counts.refused == _MOST_TOLD + 1:
             self.tell("further lines were refused; they are only counted")
+
+
+def _items_of(document: Any) -> list[tuple[Kind, Any]]:
+    """What a line holds.
+
+    Raises:
+        WireError: it is of a newer version, or nothing that can be sent.
+    """
+    if not isinstance(document, dict):
+        raise WireError("", "is no run: expected an object with the fields id and trace_id")
+    # A batch has no ids, and a trace no other than its own.
+    if document.keys() >= {"id", "trace_id"} or document.keys().isdisjoint({"version", *_KINDS}):
+        return [("runs", document)]
+    # A trace as the API gives it has no version. What is in the lists is for the server to judge.
+    frame = {"version": document.get("version", WIRE_VERSION)}
+    for kind in _KINDS:
+        if kind in document:
+            frame[kind] = [] if isinstance(document[kind], list) else document[kind]
+    decode_batch(frame)
+    return [(kind, item) for kind in _KINDS for item in document.get(kind, [])]

@@ -28,7 +28,7 @@ class BusyDoor:
 
 def test_a_busy_server_is_asked_again() -> None:
     assert Traces(BusyDoor(4)).get(TRACE) == {"path": f"/api/v1/traces/{TRACE}"}
-    assert Traces(BusyDoor(4)).add([])[0] == 200
+    assert Traces(BusyDoor(4)).add("runs", [])[0] == 200
 
 
 def test_a_server_that_stays_busy_is_given_up() -> None:
