@@ -204,6 +204,26 @@ def test_the_map_frames_the_rows_in_view_and_leads_to_others(visitor: Visitor, s
     assert not short.locator(".minimap").is_visible()
 
 
+def test_the_last_of_very_many_runs_is_one_key_or_one_press_away(visitor: Visitor, scenes: Scenes) -> None:
+    page = visitor.open(f"/traces/{scenes.big}")
+    last = page.locator(".tree").get_attribute("data-last-run")
+    assert last
+    page.keyboard.press("End")
+    page.wait_for_url(f"**{last}")
+    rows = page.locator(".run")
+    assert rows.last.get_attribute("aria-selected") == "true"
+    page.keyboard.press("Home")
+    page.wait_for_url(lambda url: last not in url)
+    assert rows.first.get_attribute("aria-selected") == "true"
+    assert page.locator(".run.context").count() == 0
+    box = page.locator(".minimap").bounding_box()
+    page.mouse.click(box["x"] + 20, box["y"] + box["height"] - 1)
+    page.wait_for_url("**from=*")
+    until(
+        page, "document.querySelector('.tree .run:last-child').getBoundingClientRect().bottom <= innerHeight"
+    )
+
+
 @pytest.mark.parametrize("name", ["key_terms", "big"])
 def test_no_row_is_cut_at_the_top_of_the_list(visitor: Visitor, scenes: Scenes, name: str) -> None:
     page = visitor.open(f"/traces/{getattr(scenes, name)}")

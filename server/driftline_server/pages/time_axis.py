@@ -30,9 +30,7 @@ class Gridline:
 
     at: str
     label: str
-    """Empty where it would stand in the way of the word "now"."""
-    is_before: bool = False
-    """The label stands before its line, since behind it there is no room."""
+    """Empty where behind its line there is no room, before the edge or the word "now"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +83,7 @@ def _gridlines(start: float, end: float, now: float | None) -> tuple[Gridline, .
         label = axis_label(at).drawn if at >= 0 else f"{MINUS}{axis_label(-at).drawn}"
         place = (at - start) / span * 100
         label_end = place + (len(label) * _LETTER + _LABEL_GAP) / _NOMINAL_LANE * 100
-        is_hidden = now is not None and label_end > now
-        lines.append(
-            Gridline(at=f"{place:.3f}%", label="" if is_hidden else label, is_before=label_end > 100)
-        )
+        fits = label_end <= (100 if now is None else now)
+        lines.append(Gridline(at=f"{place:.3f}%", label=label if fits else ""))
         number += 1
     return tuple(lines)

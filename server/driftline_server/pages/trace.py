@@ -276,6 +276,16 @@ class TracePage:
             return None
         return Link(label=f"Previous {WINDOW} runs", address=self._window_at(max(0, self.first - WINDOW)))
 
+    @property
+    def first_run(self) -> str:
+        """The address of the first run of all; empty where it is in this window."""
+        return self.address_of(self.tree.nodes[0].run.id) if self.previous_window else ""
+
+    @property
+    def last_run(self) -> str:
+        """The address of the last run of all; empty where it is in this window."""
+        return self.address_of(self.tree.nodes[-1].run.id) if self.next_window else ""
+
     def address_of(self, run_id: str) -> str:
         return trace_address(self.trace_id, {"run": run_id, **self.query.address()})
 

@@ -100,7 +100,10 @@ class RunStore(Protocol):
         ...
 
     def get_volume(self, wanted: TraceFilter, *, width: timedelta) -> tuple[VolumeBucket, ...]:
-        """Traces per stretch of time, counted from 1970; ``since`` and ``until`` are required, empty ones left out."""
+        """Traces per stretch of time, stretches counted from 1970, empty ones left out.
+
+        ``since`` and ``until`` are required.
+        """
         ...
 
     def get_totals(self) -> Totals:

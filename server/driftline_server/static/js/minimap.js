@@ -30,14 +30,29 @@ if (map && rows.length) {
   function goTo(event) {
     const box = map.getBoundingClientRect();
     const wanted = Math.floor((((event.clientY - box.top) / box.height) * (TOP + FILLED + TOP) - TOP) / FILLED * count) - first;
+    const row = Math.min(count - 1 - first, Math.max(-first, wanted));
+    if (row >= 0 && row < rows.length) center(row);
+    else turnTo(first + row);
+  }
+
+  function center(row) {
     const shown = rows.filter(isShown);
-    const target = shown.find((run) => rows.indexOf(run) >= wanted) ?? shown.at(-1);
+    const target = shown.find((run) => rows.indexOf(run) >= row) ?? shown.at(-1);
     list.scrollTop = target.offsetTop - Math.floor(list.clientHeight / heightOf() / 2) * heightOf();
+  }
+
+  /** The row stands on another page of runs, which then brings it into the middle. */
+  function turnTo(row) {
+    const address = new URL(location.href);
+    address.searchParams.set("from", row + 1);
+    location.assign(address);
   }
 
   map.addEventListener("click", goTo);
   list.addEventListener("scroll", draw, { passive: true });
   new ResizeObserver(draw).observe(list);
   new ResizeObserver(draw).observe(list.firstElementChild);
+  const asked = Number(new URLSearchParams(location.search).get("from")) - 1;
+  if (asked > first && asked < first + rows.length) center(asked - first);
   draw();
 }

@@ -47,6 +47,12 @@ function goIn() {
   else if (run.ariaExpanded === "true") step(1);
 }
 
+/** Of very many runs a page holds some only; `elsewhere` is the address of a run on another one. */
+function goTo(elsewhere, here) {
+  if (elsewhere) location.assign(elsewhere);
+  else choose(here);
+}
+
 if (runs.length) {
   for (const run of runs) run.tabIndex = run === chosen() ? 0 : -1;
   if (!chosen()) runs[0].tabIndex = 0;
@@ -69,8 +75,8 @@ if (runs.length) {
   onKey(["k", "ArrowUp"], "previous run", () => step(-1));
   onKey(["ArrowRight"], "unfold, or first child", goIn);
   onKey(["ArrowLeft"], "fold, or parent", goOut);
-  onKey(["Home"], "first run", () => choose(shown()[0]));
-  onKey(["End"], "last run", () => choose(shown().at(-1)));
+  onKey(["Home"], "first run", () => goTo(tree.dataset.firstRun, shown()[0]));
+  onKey(["End"], "last run", () => goTo(tree.dataset.lastRun, shown().at(-1)));
   if (tree.querySelector("[data-problem]")) {
     onKey(["n"], "next problem", () => stepProblem(1));
     onKey(["N"], "previous problem", () => stepProblem(-1));
