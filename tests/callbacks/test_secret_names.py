@@ -19,8 +19,8 @@ SECRET_NAMES = (
     "Passphrase", "Authorization", "proxy-authorization", "client_secret", "clientSecret", "secrets",
     "AWS_SECRET_ACCESS_KEY", "privateKey", "accessToken", "refresh_token", "x-amz-security-token",
     "api_token", "apiToken", "GITHUB_TOKEN", "hf_token", "slack_token", "bot_token", "sas_token",
-    "csrf-token",     "pwd", "MYSQL_PWD", "passcode", "jwt", "Ocp-Apim-Subscription-Key", "account_key", "signingKey",
-    "encryption_key", "api_key_value",
+    "csrf-token", "pwd", "MYSQL_PWD", "passcode", "jwt", "Ocp-Apim-Subscription-Key", "account_key",
+    "signingKey", "encryption_key", "api_key_value",
     "set-cookie", "cookies", "credentials", "of the server: password", "a" * 400 + "_password",
 )  # fmt: skip
 HARMLESS_NAMES = (
