@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from langchain_core.language_models import BaseChatModel
@@ -20,6 +22,7 @@ from driftline.configuration import Configuration, read_configuration
 from driftline.integrations.langchain import DriftlineCallbackHandler
 
 CLAUDE = "claude-haiku-5-5"
+DEFAULT_PORT = 8321
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +59,52 @@ def choose_model(*, live: bool, **offline: Any) -> BaseChatModel:
 
 @contextmanager
 def traced() -> Iterator[DriftlineCallbackHandler]:
-    """A handler, where a server runs; at the end a line that says where to look, or why there is nothing."""
+    """A handler; at the end a line that says where to look at the trace, or why there is none."""
     configuration = read_configuration()
     handler = DriftlineCallbackHandler()
-    if configuration.enabled and not configuration.file:
-        handler.enabled = _answers(configuration.url)
+    answers = bool(configuration.file) or _answers(configuration.url)
+    # Without a server the trace waits on disk; where nothing may lie there either, it would be lost.
+    handler.enabled = configuration.enabled and (answers or configuration.spool != "")
     yield handler
-    handler.flush(timeout_s=10)
-    print(f"\n{_outcome(handler, configuration)}")
+    if answers:
+        handler.flush(timeout_s=10)
+    else:
+        _await_disk(timeout_s=10)
+    print(f"\n{_outcome(handler, configuration, answers=answers)}")
 
 
-def _outcome(handler: DriftlineCallbackHandler, configuration: Configuration) -> str:
+def _await_disk(timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while driftline.delivery_report().queued and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _outcome(handler: DriftlineCallbackHandler, configuration: Configuration, *, answers: bool) -> str:
     report = driftline.delivery_report()
     if not configuration.enabled:
         return "Nothing was recorded: DRIFTLINE_ENABLED or another setting turns tracing off."
     if not handler.enabled:
-        return f"No server at {configuration.url}. Start one with: driftline serve"
-    if report.delivered and not (report.spooled or report.queued or report.dropped):
-        if configuration.file:
-            return f"The trace is in {configuration.file}"
-        return f"Look at the trace: {configuration.url}/traces/{handler.last_trace_id}"
+        return f"No server at {configuration.url}. Start one with: {_start(configuration.url)}"
     if report.dropped.keys() == {"withheld"} and not (report.delivered or report.spooled or report.queued):
         return "Nothing was recorded: the sample of DRIFTLINE_SAMPLE_RATE leaves this trace out."
-    return "The trace was not delivered as a whole; the lines above say why."
+    if report.queued or report.dropped:
+        return "The trace was not delivered as a whole; the lines above say why."
+    if report.spooled and not answers:
+        return (
+            f"No server at {configuration.url}, so the trace waits on disk: see driftline spool\n"
+            f"Start one with: {_start(configuration.url)}\n"
+            f"Then send the trace with: driftline spool replay --url {configuration.url}"
+        )
+    if report.spooled:
+        return "The trace waits on disk, and the lines above say why: see driftline spool"
+    if configuration.file:
+        return f"The trace is in {configuration.file}"
+    return f"Look at the trace: {configuration.url}/traces/{handler.last_trace_id}"
+
+
+def _start(url: str) -> str:
+    port = urlsplit(url).port
+    return "driftline serve" if port in (None, DEFAULT_PORT) else f"driftline serve --port {port}"
 
 
 def _answers(url: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -50,6 +51,13 @@ def run_example(name: str, *words: str, **environment: str) -> Outcome:
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(autouse=True)
+def _spools_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits on disk lies beside the test, for the examples and for the command."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("DRIFTLINE_SPOOL", raising=False)
 
 
 @pytest.fixture
@@ -105,11 +113,29 @@ def test_an_example_sends_its_trace_to_the_server_that_runs(name: str, url: str)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_an_example_without_a_server_says_how_to_start_one(name: str, unused_url: str) -> None:
+def test_a_trace_without_a_server_waits_on_disk_for_the_one_that_is_started(
+    name: str, unused_url: str, tmp_path: Path
+) -> None:
     outcome = run_example(name, DRIFTLINE_URL=unused_url)
     assert outcome.code == 0, outcome
+    assert "keeps runs on disk" in outcome.complained
+    port = urlsplit(unused_url).port
+    *_, waits, start, replay = outcome.said.splitlines()
+    assert waits == f"No server at {unused_url}, so the trace waits on disk: see driftline spool"
+    assert start == f"Start one with: driftline serve --port {port}"
+    with running(Settings(data=tmp_path / "data", port=port or 0, worker=False)):
+        words = replay.removeprefix("Then send the trace with: driftline ").split()
+        subprocess.run([sys.executable, "-m", "driftline", *words], check=True, timeout=TIMEOUT_S)
+        assert traces_on(unused_url) == 1
+
+
+def test_where_nothing_may_lie_on_disk_nothing_is_recorded_without_a_server(unused_url: str) -> None:
+    outcome = run_example("langchain_rag.py", DRIFTLINE_URL=unused_url, DRIFTLINE_SPOOL="off")
     assert outcome.complained == ""
-    assert outcome.said.splitlines()[1:] == [f"No server at {unused_url}. Start one with: driftline serve"]
+    port = urlsplit(unused_url).port
+    assert outcome.said.splitlines()[1:] == [
+        f"No server at {unused_url}. Start one with: driftline serve --port {port}"
+    ]
 
 
 def test_the_chain_answers_from_what_it_found(url: str) -> None:
@@ -198,7 +224,7 @@ def test_a_trace_that_the_server_refuses_is_not_pointed_at(tmp_path: Path) -> No
         outcome = run_example("langchain_rag.py", DRIFTLINE_URL=server.url)
     assert outcome.code == 0, outcome
     assert outcome.said.splitlines()[1:] == [
-        "The trace was not delivered as a whole; the lines above say why."
+        "The trace waits on disk, and the lines above say why: see driftline spool"
     ]
     assert "API key" in outcome.complained
 
