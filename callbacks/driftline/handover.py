@@ -192,12 +192,12 @@ class Handover:
         self._causes.note(f"refused: {error}", message, count=refused)
 
     def _put_off(self, batch: Batch | None, error: DeliveryError) -> None:
-        limits = self._limits
-        remedy = f"; {error.remedy}" if error.remedy else ""
-        kept = f"up to {counted(limits.queue_runs)}" if self._backlog is None else "runs on disk"
-        self._causes.note("away", f"{error}; keeps {kept} and goes on trying{remedy}")
         self._retrying.failed(retry_after_s=error.retry_after_s)
-        if batch is not None and not self._keep(batch) and error.failing:
+        on_disk = batch is None or self._keep(batch)
+        remedy = f"; {error.remedy}" if error.remedy else ""
+        kept = "runs on disk" if on_disk else f"up to {counted(self._limits.queue_runs)} in memory"
+        self._causes.note("away", f"{error}; keeps {kept} and goes on trying{remedy}")
+        if batch is not None and not on_disk and error.failing:
             self._take_apart(batch)
 
     def _keep_batches(self) -> None:

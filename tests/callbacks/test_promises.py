@@ -311,8 +311,8 @@ def test_a_dead_server_is_one_line_for_a_whole_program() -> None:
     assert done.returncode == 0
     assert len(lines) == 2
     assert lines[0] == (
-        f"driftline: cannot reach {url}: Connection refused; keeps up to 10,000 runs and goes on trying; "
-        f"start it with: driftline serve --port {gone.port}"
+        f"driftline: cannot reach {url}: Connection refused; keeps up to 10,000 runs in memory and goes on "
+        f"trying; start it with: driftline serve --port {gone.port}"
     )
     assert lines[1] == "driftline: lost 100 runs that could not be delivered before the end"
 

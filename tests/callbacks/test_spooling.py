@@ -234,7 +234,10 @@ def test_where_the_spool_is_full_runs_wait_in_memory_as_without_one(
     )
     delivery = deliver(f"http://127.0.0.1:{port}", limits, spool={"max_bytes": 1})
     offer(delivery, range(20))
-    wait_until(lambda: any("cannot use the spool" in line for line in caplog.messages))
+    wait_until(lambda: any("goes on trying" in line for line in caplog.messages))
+    spool_line, away_line, *_ = caplog.messages
+    assert "cannot use the spool" in spool_line
+    assert "keeps up to 50 runs in memory and goes on trying" in away_line
     offer(delivery, range(20, 120))
     assert delivery.report() == DeliveryReport(recorded=120, queued=70, dropped={"queue_full": 50})
     with FaultyServer(port):
