@@ -36,7 +36,7 @@ def trace_cost(trace: dict[str, Any]) -> str:
     """What it cost; ``≥`` where the price or the usage of a model run is not known."""
     cost = trace["cost"]
     is_part = cost["unknown"] or trace["tokens"]["usage_missing"]
-    missing = "unknown" if cost["unknown"] else _running_or(trace, _none_or(trace, "unknown"))
+    missing = "unknown" if cost["unknown"] else _running_or(trace, _none_or(trace, "not reported"))
     shown = money(cost["total_micro_usd"], missing=missing)
     return said(at_least(shown) if cost["total_micro_usd"] is not None and is_part else shown)
 
@@ -52,7 +52,9 @@ def run_figures(run: dict[str, Any]) -> tuple[str, str, str, str]:
         first = said(duration(timeline.get("ttft_ms"), missing=_running_or(run, "none")))
     if is_model or counts:
         used = said(tokens(sum(counts) if counts else None, missing=_running_or(run, "not reported")))
-        paid = said(money(cost.get("total_micro_usd"), missing=_running_or(run, "unknown")))
+        # Without usage there is nothing to reckon with; with it, only the price is missing.
+        no_cost = "not reported" if usage.get("output_tokens") is None else "unknown"
+        paid = said(money(cost.get("total_micro_usd"), missing=_running_or(run, no_cost)))
     elif cost:
         paid = said(money(cost.get("total_micro_usd"), missing="unknown"))
     return took, first, used, paid

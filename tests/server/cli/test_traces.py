@@ -176,11 +176,22 @@ def test_what_is_missing_is_the_same_word_in_list_and_tree(cli: Cli, data: Path)
         (line,) = (line for line in lines if name in line.split()[:2])
         return re.split(r"  +", line.strip())
 
-    assert words("root", listed)[3:6] == ["none", "not reported", "unknown"]
+    assert words("root", listed)[3:6] == ["none", "not reported", "not reported"]
     assert words("going", listed)[2:6] == ["running", "not yet", "not yet", "not yet"]
     assert words("plain", listed)[3:6] == ["none", "none", "none"]
-    assert "first token none  tokens not reported  cost unknown" in shown
-    assert words("ask", shown.splitlines())[-3:] == ["none", "not reported", "unknown"]
+    assert "first token none  tokens not reported  cost not reported" in shown
+    assert words("ask", shown.splitlines())[-3:] == ["none", "not reported", "not reported"]
+
+
+def test_a_cost_is_unknown_where_only_the_price_is_missing(cli: Cli, data: Path) -> None:
+    used = Usage(input_tokens=10, output_tokens=5)
+    asked = a_run(name="asked", kind=Kind.LLM, duration_ms=4.0, model_requested="nobody-knows-1", usage=used)
+    store(data, [asked])
+    (listed,) = (line for line in cli("traces", "list", "--data", data).out.splitlines() if "asked" in line)
+    shown = cli("traces", "show", asked.trace_id, "--data", data).out
+    assert re.split(r"  +", listed.strip())[5] == "unknown"
+    assert "cost unknown" in shown
+    assert "not reported" not in listed + shown
 
 
 @pytest.mark.parametrize("verb", [("list",), ("show", "f" * 32), ("export",)])
