@@ -172,13 +172,17 @@ def test_find_dims_what_does_not_match_and_enter_goes_to_the_hits(visitor: Visit
     page.keyboard.type("retrieve")
     assert page.locator(".hits").inner_text() == "3 hits"
     assert page.locator(".run:not(.miss)").count() == 3
+    assert page.locator(".run.hit").count() == 3
     assert (
         page.locator(".run.miss[aria-selected=true]").evaluate("row => getComputedStyle(row).opacity") == "1"
     )
     page.keyboard.press("Enter")
     panel(page, "retrieve")
     page.keyboard.press("Escape")
-    assert page.locator(".run.miss").count() == 0
+    assert page.locator(".run.miss, .run.hit").count() == 0
+    page.locator(".find input").fill("no run is called so")
+    assert page.locator(".hits").inner_text() == "0 hits"
+    assert page.locator(".run.miss, .run.hit").count() == 0
 
 
 def test_the_critical_path_is_a_mode_that_shows_that_it_is_on(visitor: Visitor, scenes: Scenes) -> None:
@@ -187,6 +191,11 @@ def test_the_critical_path_is_a_mode_that_shows_that_it_is_on(visitor: Visitor, 
     page.keyboard.press("c")
     assert button.get_attribute("aria-pressed") == "true"
     assert page.locator(".only-critical").count() == 1
+    off_path = page.locator(".run:not(.on-path)").first
+    opacity = "row => getComputedStyle(row).opacity"
+    assert off_path.evaluate(opacity) == "0.35"
+    off_path.click()
+    assert off_path.evaluate(opacity) == "1"
     button.click()
     assert button.get_attribute("aria-pressed") == "false"
     assert page.locator(".only-critical").count() == 0

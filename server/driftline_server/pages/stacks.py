@@ -11,6 +11,8 @@ from driftline_server.pages.quoting import visible
 
 _FRAME = re.compile(r'^\s*File "(?P<path>[^"\n]+)", (?P<place>line \d+.*)')
 _FOREIGN = ("site-packages", "dist-packages", "/lib/python", "\\lib\\", "<frozen", "<string>", "/driftline/")
+_MAY_BREAK = re.compile(r"(?<=[/\\,=(\[])(?=[^\s/\\])")
+"""Where a line that is too long is best continued: in a path after its separators, in code after signs."""
 _HEAD, _TAIL = 8_000, 32_000
 """Characters of a very long stack that are shown: its innermost frames stand at its end."""
 
@@ -38,7 +40,7 @@ def read_stack(stack: str) -> tuple[StackLine, ...]:
     starts = [index for index, line in enumerate(lines) if _FRAME.match(line)]
     own = next((index for index in reversed(starts) if not _is_foreign(lines[index])), None)
     marked = range(0) if own is None else range(own, _end_of_frame(lines, own))
-    return tuple(StackLine(text=visible(line), is_own=index in marked) for index, line in enumerate(lines))
+    return tuple(StackLine(text=_breakable(line), is_own=index in marked) for index, line in enumerate(lines))
 
 
 def own_place(stack: str) -> str:
@@ -49,6 +51,10 @@ def own_place(stack: str) -> str:
         return ""
     name = re.split(r"[/\\\\]", own[-1]["path"])[-1]
     return f"{name}, {own[-1]['place']}"
+
+
+def _breakable(line: str) -> Markup:
+    return Markup("<wbr>").join(visible(part) for part in _MAY_BREAK.split(line))
 
 
 def _is_foreign(line: str) -> bool:

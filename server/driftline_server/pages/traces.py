@@ -97,8 +97,8 @@ class Field:
 
     clause: Clause
     value: str
-    problem: str
-    """Why its value cannot be read; empty where it can."""
+    is_wrong: bool
+    """Its value cannot be read; why, stands above the form."""
     has_offers: bool
     """Whether values that occur can be offered; they are counted only once somebody opens the form."""
 
@@ -202,7 +202,7 @@ class TracesPage:
                 value=wrong[clause.key].text
                 if clause.key in wrong
                 else self.query.values.get(clause.key, ""),
-                problem=wrong[clause.key].problem if clause.key in wrong else "",
+                is_wrong=clause.key in wrong,
                 has_offers=clause.key in _FACETS,
             )
             for clause in CLAUSES

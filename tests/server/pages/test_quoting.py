@@ -124,7 +124,7 @@ def test_the_last_own_line_of_a_stack_stands_out() -> None:
   File "/usr/lib/python3.12/json/decoder.py", line 355, in raw_decode
     raise JSONDecodeError
 ValueError: no"""
-    own = [str(line.text).strip() for line in read_stack(stack) if line.is_own]
+    own = [str(line.text).replace("<wbr>", "").strip() for line in read_stack(stack) if line.is_own]
     assert own == [
         "File &#34;/srv/app/terms.py&#34;, line 141, in parse",
         "date.fromisoformat(text)",
@@ -146,6 +146,13 @@ def test_a_text_that_is_json_is_read_as_an_outline() -> None:
     assert "U+D800" in quote_text('["\\ud800"]', raw="").read
     assert "<p>" in quote_text("[1] is a reference", raw="").read
     assert "<p>" in quote_text("{}", raw="").read
+
+
+def test_a_long_line_of_a_stack_goes_on_after_a_separator_and_not_within_a_word() -> None:
+    (line,) = read_stack('  File "/srv/own_code/terms.py", line 1, in parse')
+    assert str(line.text).replace("&#34;", '"') == (
+        '  File "/<wbr>srv/<wbr>own_code/<wbr>terms.py", line 1, in parse'
+    )
 
 
 def test_a_stack_of_libraries_alone_marks_nothing() -> None:

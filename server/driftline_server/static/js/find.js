@@ -11,7 +11,10 @@ let found = [];
 function search() {
   const wanted = input.value.trim().toLowerCase();
   found = wanted ? runs.filter((run) => run.querySelector(".run-name").textContent.toLowerCase().includes(wanted)) : [];
-  for (const run of runs) run.classList.toggle("miss", wanted !== "" && !found.includes(run));
+  for (const run of runs) {
+    run.classList.toggle("hit", found.includes(run));
+    run.classList.toggle("miss", found.length > 0 && !found.includes(run));
+  }
   hits.textContent = wanted ? `${found.length.toLocaleString("en")} ${found.length === 1 ? "hit" : "hits"}` : "";
 }
 

@@ -7,6 +7,4 @@ async function fill() {
   form.querySelector(".offers").replaceChildren(document.createRange().createContextualFragment(await answer.text()));
 }
 
-// It may stand open from the start, to show what is wrong in it.
-if (form?.open) fill();
-else form?.addEventListener("toggle", fill, { once: true });
+form?.addEventListener("toggle", fill, { once: true });
