@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from driftline.errors import ConfigurationError, DriftlineError
 from driftline_server.cli.console import note
+from driftline_server.cli.root import NAME
 from driftline_server.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -191,9 +193,18 @@ def _data_folder(wanted: Demonstration) -> Iterator[Path]:
         yield folder
     finally:
         if wanted.keep:
-            click.echo(f"The traces are kept: driftline serve --data {folder}")
+            click.echo(f"The traces are kept: {this_program()} serve --data {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def this_program() -> str:
+    """What a shell calls this program; in a checkout its environment is often not on the path."""
+    called = Path(sys.argv[0])
+    if called.name != NAME:
+        return f"{shlex.quote(sys.executable)} -m driftline"
+    found = shutil.which(NAME)
+    return NAME if found and called.exists() and called.samefile(found) else shlex.quote(str(called))
 
 
 @contextmanager

@@ -21,13 +21,13 @@ from driftline_server.demo.traffic import Action, Session, Turn
 
 
 class Outcome(StrEnum):
-    """What the user saw."""
+    """What the user saw, and as its value the status that the trace has for it."""
 
-    ANSWERED = "answered"
-    FAILED = "failed"
-    LEFT = "left"
+    ANSWERED = "ok"
+    FAILED = "error"
+    LEFT = "cancelled"
     """The user closed the page while the answer was coming."""
-    WAITING = "waiting"
+    WAITING = "interrupted"
     """A letter waits for approval."""
 
 

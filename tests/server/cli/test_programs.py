@@ -18,6 +18,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from driftline_server.cli import demonstrating
+
 from .conftest import Start
 
 pytestmark = pytest.mark.timeout(180)
@@ -109,7 +111,10 @@ def test_the_demo_fills_a_server_stays_and_leaves_nothing_behind(start: Start, t
     assert len(traces) == int(told["traces"]) == 24
     assert told["recorded"] == told["delivered"] != "0"
     assert told["lost"] == "0"
-    assert Counter(trace["status"] for trace in traces)["ok"] >= 15
+    statuses = Counter(trace["status"] for trace in traces)
+    assert statuses["ok"] >= 15
+    said = (each.split(" ") for each in told["outcomes"].split(", "))
+    assert statuses == {status: int(count) for count, status in said}
     assert {trace["name"] for trace in traces} >= {"ask_document", "extract_terms", "calculate"}
     assert all(trace["cost"]["unknown"] == 0 for trace in traces)
     assert "Its traces are deleted when it ends; --keep, or --data FOLDER, keeps them\n" in demo.lines
@@ -157,6 +162,27 @@ def test_the_demo_keeps_its_traces_where_it_is_told_to_and_nowhere_else(start: S
     assert demo.stop() == 0
     assert (tmp_path / "kept" / "driftline.db").is_file()
     assert not (tmp_path / "elsewhere.db").exists()
+
+
+def test_a_demo_that_is_kept_says_how_to_see_it_again(start: Start, tmp_path: Path) -> None:
+    demo = start("demo", "--fast", "--port", 0, "--traces", 2, "--keep")
+    demo.wait_for(re.compile("Ctrl-C ends it"))
+    assert demo.stop() == 0
+    (folder,) = tmp_path.glob("driftline-demo-*")
+    assert demo.lines[-1] == f"The traces are kept: {sys.executable} -m driftline serve --data {folder}\n"
+
+
+def test_the_program_is_called_by_its_name_only_where_the_shell_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "an environment" / "driftline"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(program), "demo"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert demonstrating.this_program() == f"'{program}'"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert demonstrating.this_program() == "driftline"
 
 
 def test_a_taken_port_ends_the_demo_with_the_reason(start: Start) -> None:
