@@ -116,6 +116,11 @@ def read_configuration(
     return Configuration(**values)
 
 
+def without_page(url: str) -> str:
+    """The address of the server whose page an address is; others stay as they are."""
+    return _PAGE.sub("", url)
+
+
 def _complain(origin: str, shown: str, variable: Variable) -> None:
     default = _DEFAULTS[variable.field]
     instead = "it is left unset" if default is None else f"it stays {_written(default)}"
@@ -153,7 +158,7 @@ def _written(value: Any) -> str:
 def _url(text: str) -> str:
     if _HOST_AND_PORT.match(text):
         text = f"http://{text}"
-    text = _PAGE.sub("", text)
+    text = without_page(text)
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise ValueError

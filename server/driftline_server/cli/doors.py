@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 import click
 
-from driftline.configuration import DEFAULT_URL
+from driftline.configuration import DEFAULT_URL, without_page
 from driftline.errors import DriftlineError
 from driftline.json_data import clean_text
 from driftline.wire import WIRE_VERSION
@@ -42,6 +42,7 @@ class _Option(TypedDict):
     show_default: bool
     metavar: str
     help: str
+    callback: Callable[[click.Context, click.Parameter, str], str]
 
 
 UrlOption: _Option = {
@@ -50,6 +51,8 @@ UrlOption: _Option = {
     "show_default": True,
     "metavar": "URL",
     "help": "The server; DRIFTLINE_URL.",
+    # People copy it from their browser.
+    "callback": lambda ctx, param, value: without_page(value.strip()),
 }
 
 
@@ -210,7 +213,10 @@ def opened_traces(
     from driftline_server.wiring import opened_services
 
     if not data.is_dir():
-        raise click.UsageError(f"there is no data folder {data}")
+        raise click.UsageError(
+            f"there is no data folder {data}: driftline serve --data {data} makes one; "
+            "without --data the server at --url is asked"
+        )
     with ExitStack() as stack:
         # Whoever can read the folder needs no login to it.
         settings = load_settings({"data": data, "host": "127.0.0.1"})

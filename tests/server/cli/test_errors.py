@@ -30,7 +30,10 @@ from .conftest import Cli
         (("traces", "list", "--since", "soon"), "no moment such as 2h, 3d or"),
         (("traces", "list", "--status", "fine"), "'fine' is not one of"),
         (("traces", "list", "--min-duration", "long"), "'long' is not a time such as 5 s or 800 ms"),
-        (("traces", "list", "--data", "no/such/folder"), "there is no data folder"),
+        (
+            ("traces", "list", "--data", "no/such/folder"),
+            "there is no data folder no/such/folder: driftline serve --data",
+        ),
         (("traces", "list", "--url", "ftp://here"), "no address of a server"),
         (("traces", "import", "no-such-file"), "does not exist"),
         (("prices", "set", "m", "--input", "cheap", "--output", "1"), "'cheap' is no price"),

@@ -487,7 +487,7 @@ def test_a_running_server_is_asked_over_http(cli: Cli, data: Path, runs: list[Ru
     with running(Settings(data=data, port=0)) as server:
         over_http = cli("traces", "show", runs[0].trace_id, "--url", server.url)
         sent = cli("traces", "import", "--url", server.url, stdin=json.dumps(encode_run(a_run(name="sent"))))
-        listed = cli("traces", "list", "--json", "--url", server.url)
+        listed = cli("traces", "list", "--json", "--url", f"{server.url}/traces?q=sent")
     assert over_http.out == cli("traces", "show", runs[0].trace_id, "--data", data).out
     assert sent.code == 0
     assert len(listed.out.splitlines()) == 2
