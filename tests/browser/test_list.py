@@ -111,6 +111,12 @@ def test_dragging_over_the_ribbon_narrows_the_time_and_back_undoes_it(visitor: V
     assert page.locator(".range summary b").inner_text() == "23 Nov 23:52 to 24 Nov 05:52"
     page.go_back()
     page.wait_for_url(lambda url: "custom" not in url)
+    page.go_forward()
+    page.wait_for_url("**range=custom**")
+    assert page.locator("[data-do=whole-range]").inner_text().startswith("23 Nov 23:52 to 24 Nov 05:52")
+    page.locator(".ribbon").dblclick(position={"x": 300, "y": 40})
+    page.wait_for_url(lambda url: "custom" not in url)
+    assert "feature=extract" in page.url
 
 
 def test_older_and_newest_turn_the_pages(visitor: Visitor) -> None:
@@ -197,7 +203,7 @@ def test_a_mistyped_field_is_marked_and_can_be_mended_in_place(browser: Any, sit
     assert page.get_by_role("button", name="Search").is_visible()
     field.fill("1s")
     page.get_by_role("button", name="Apply").click()
-    page.wait_for_url("**min_duration=1s**")
+    page.wait_for_url("**/traces?min_duration=1s")
     assert page.locator(".mistakes").count() == 0
     assert page.locator(".chips a").first.inner_text().startswith("took ≥ 1")
     visitor.close()

@@ -97,8 +97,14 @@ class Conversation:
     @property
     def earlier_preview(self) -> Markup:
         """How the folded turns begin."""
-        words = (f"{turn.label}: {turn.beginning}" for turn in self.earlier if turn.beginning)
-        return visible(" · ".join(words)[:_MOST_PREVIEW])
+        left, lines = _MOST_PREVIEW, []
+        for turn in self.earlier:
+            words = turn.beginning[:left]
+            left -= len(words)
+            if words:
+                who = Markup('<span class="e-who">{}:</span>').format(visible(turn.label))
+                lines.append(Markup("{} {}").format(who, visible(words)))
+        return Markup(" · ").join(lines)
 
 
 def read_conversation(run: Run, *, whole: bool = False) -> Conversation:

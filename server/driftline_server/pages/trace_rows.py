@@ -65,8 +65,10 @@ def status_mark(status: Status) -> StatusMark:
     return StatusMark(word=status.value, icon=STATUS_ICONS[status], tone=STATUS_TONES[status])
 
 
-def trace_row(trace: TraceSummary, *, address: str, clock: Clock, scale_ms: float) -> TraceRow:
-    """Prepare one row."""
+def trace_row(
+    trace: TraceSummary, *, address: str, clock: Clock, scale_ms: float, names_project: bool = False
+) -> TraceRow:
+    """Prepare one row; ``names_project`` where its neighbours belong to others."""
     reply, voice = _reply(trace, clock)
     cost, cost_title = trace_cost(trace)
     used, used_title = trace_tokens(trace)
@@ -75,7 +77,7 @@ def trace_row(trace: TraceSummary, *, address: str, clock: Clock, scale_ms: floa
         address=address,
         started=clock.moment(trace.started_at),
         name=visible(trace.name or "unnamed"),
-        context=visible(", ".join(_context(trace)[:3])),
+        context=visible(", ".join([trace.project] * names_project + _context(trace)[:3])),
         question=trace_question(trace),
         reply=reply,
         reply_voice=voice,

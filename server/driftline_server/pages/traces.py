@@ -25,7 +25,16 @@ from driftline_server.pages.mistakes import Mistake, unknown_fields
 from driftline_server.pages.range_ribbon import range_ribbon
 from driftline_server.pages.ribbon import Ribbon
 from driftline_server.pages.shapes import page_scale_ms
-from driftline_server.pages.trace_query import CLAUSES, KEYS, RANGES, Chip, Clause, TraceQuery, read_query
+from driftline_server.pages.trace_query import (
+    CLAUSES,
+    CUSTOM,
+    KEYS,
+    RANGES,
+    Chip,
+    Clause,
+    TraceQuery,
+    read_query,
+)
 from driftline_server.pages.trace_rows import StatusMark, TraceRow, status_mark, trace_row
 from driftline_server.storage.queries import Facet
 
@@ -128,12 +137,14 @@ class TracesPage:
         scale_ms = page_scale_ms(traces, now=self.clock.now)
         # A trace stands in the list that one came from, so the range is named even where it is the usual one.
         address = self.query.address(range=self.query.range.name)
+        names_project = len({trace.project for trace in traces}) > 1
         return tuple(
             trace_row(
                 trace,
                 address=trace_address(trace.trace_id, address),
                 clock=self.clock,
                 scale_ms=scale_ms,
+                names_project=names_project,
             )
             for trace in traces
         )
@@ -153,8 +164,12 @@ class TracesPage:
 
     @property
     def chips(self) -> tuple[tuple[Chip, str], ...]:
-        """The clauses in force, each with the address without it."""
-        return tuple((chip, traces_address(chip.without)) for chip in self.query.chips())
+        """The clauses in force, and the moments of a range, each with the address without it."""
+        chips = self.query.chips()
+        if self.query.range.name == CUSTOM:
+            without = self.query.address(range=None, since=None, until=None)
+            chips += (Chip(text=self.query.range.label, key="range", without=without),)
+        return tuple((chip, traces_address(chip.without)) for chip in chips)
 
     @property
     def none_title(self) -> str:

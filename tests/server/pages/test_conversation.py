@@ -49,7 +49,8 @@ def test_what_an_earlier_model_run_saw_is_folded_and_what_is_new_stands_open() -
     dialogue = read_conversation(a_dialogue(said("system", "s"), said("user", "in CHF?"), call, result))
     assert [turn.role for turn in dialogue.earlier] == ["user", "assistant"]
     assert [turn.role for turn in dialogue.turns] == ["tool"]
-    assert dialogue.earlier_preview == "User: in CHF? · Assistant: fx_rate(…)"
+    assert dialogue.earlier_preview.striptags() == "User: in CHF? · Assistant: fx_rate(…)"
+    assert dialogue.earlier_preview.startswith('<span class="e-who">User:</span> in CHF?')
     first = read_conversation(a_dialogue(said("system", "s"), said("user", "in CHF?")))
     assert (len(first.earlier), len(first.turns)) == (0, 1)
 

@@ -113,6 +113,17 @@ def test_the_bars_of_a_full_range_stand_at_round_times(
     assert all(re.search(r"\d\d:\d0(:00)?$", bar) for bar in bars[0])
 
 
+def test_a_range_of_moments_is_one_press_away_from_the_usual_one(
+    services: Services, client: FlaskClient
+) -> None:
+    add(services, a_run(started_at=BEGIN))
+    html = client.get("/traces?status=ok&since=2026-03-04T05:06:00&until=2026-03-04T05:06:30").text
+    chip = re.search(r'<a href="([^"]+)"[^>]*data-do="whole-range">([^<]+)', html)
+    assert chip is not None
+    assert chip.groups() == ("/traces?status=ok", "4 Mar 05:06:00 to 05:06:30")
+    assert "whole-range" not in client.get("/traces?range=7d").text
+
+
 def test_a_ribbon_without_a_trace_of_the_filter_says_so(services: Services, client: FlaskClient) -> None:
     add(services, a_run())
     assert ribbon_of(client, "/traces?feature=nowhere")[2] == "No trace of this filter in the last 24 h"
@@ -289,9 +300,14 @@ def test_on_paper_the_list_says_what_it_is_a_list_of(services: Services, read: R
 
 def test_two_projects_are_kept_apart(services: Services, read: Read) -> None:
     services.catalog.ensure_projects(["bank", "shop"], now=BEGIN)
-    add(services, a_run(project="shop", name="in_shop"), a_run(project="bank", name="in_bank"))
-    assert "All projects" in read("/traces")
+    tagged = a_run(project="bank", name="in_bank", tags=("DE",))
+    add(services, a_run(project="shop", name="in_shop"), tagged)
+    both = read("/traces")
+    assert "All projects" in both
+    assert "in_shop shop" in both
+    assert "in_bank bank, DE" in both
     page = read("/traces?project=bank")
+    assert "in_bank DE" in page
     assert "in_bank" in page
     assert "in_shop" not in page
 

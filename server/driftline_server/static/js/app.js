@@ -3,6 +3,7 @@ import "./zone.js";
 import "./menus.js";
 import "./rows.js";
 import "./offers.js";
+import "./forms.js";
 import "./ribbon.js";
 import "./tree.js";
 import "./minimap.js";

@@ -1,4 +1,4 @@
-// Drag over the ribbon to look at that stretch of time only; Back undoes it.
+// Drag over the ribbon to look at that stretch of time only; Back undoes it, and so does a double press.
 const ribbon = document.querySelector(".ribbon[data-since]");
 const SMALLEST_PX = 6;
 
@@ -44,6 +44,7 @@ if (ribbon) {
     from = placeOf(event);
     ribbon.setPointerCapture(event.pointerId);
   });
+  ribbon.addEventListener("dblclick", () => document.querySelector("[data-do=whole-range]")?.click());
   ribbon.addEventListener("pointermove", draw);
   ribbon.addEventListener("pointerup", finish);
   ribbon.addEventListener("pointercancel", () => {
