@@ -10,7 +10,7 @@ from rich.table import Table
 
 from driftline.errors import DriftlineError
 from driftline_server.cli.console import console, note, plain
-from driftline_server.cli.options import opened, store_options
+from driftline_server.cli.options import ask_before, opened, store_options, yes_option
 from driftline_server.cli.root import CONTEXT
 from driftline_server.operations import access
 from driftline_server.storage.queries import ApiKey
@@ -61,11 +61,13 @@ def list_keys(**given: Any) -> None:
 
 @command.command("revoke")
 @click.argument("key")
+@yes_option
 @store_options
-def revoke(key: str, **given: Any) -> None:
+def revoke(key: str, yes: bool, **given: Any) -> None:
     """Close a key for ever; KEY is its id or its name."""
     with opened(**given) as services:
         found = _find(access.get_api_keys(services), key)
+        ask_before(f"Close key {found.id} for {found.name} for ever?", yes=yes)
         access.revoke_api_key(services, found.id)
     click.echo(f"key {found.id} for {found.name} is revoked")
 

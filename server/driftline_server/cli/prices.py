@@ -53,7 +53,7 @@ def command() -> None:
     """
 
 
-@command.command("set")
+@command.command("set", short_help="Set the price of a model.")
 @click.argument("model", callback=_model)
 @click.option(
     "--input",
@@ -142,7 +142,7 @@ def list_prices(**given: Any) -> None:
     out.print("USD per million tokens", style="dim")
 
 
-@command.command("remove")
+@command.command("remove", short_help="Remove the prices that were set for a model.")
 @click.argument("model")
 @click.option("--project", default="", help="The price of this project; else the one for every project.")
 @click.option("--from", "valid_from", type=click.DateTime(), help="Only the one valid from then, UTC. [all]")

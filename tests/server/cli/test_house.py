@@ -141,6 +141,13 @@ def test_before_somebody_is_removed_a_person_is_asked(cli: Cli, data: Path) -> N
     assert "bob" not in cli("users", "list", "--data", data).out
 
 
+@pytest.mark.parametrize("group", ["traces", "users", "keys", "prices"])
+def test_no_line_of_a_list_of_verbs_is_cut(cli: Cli, group: str) -> None:
+    listed = cli(group, "--help").out.partition("Commands:")[2]
+    assert listed
+    assert "..." not in listed
+
+
 def test_a_key_is_shown_once_works_and_can_be_revoked_by_its_name(cli: Cli, data: Path) -> None:
     made = cli("keys", "add", "ci", "--data", data)
     secret = made.out.strip()
@@ -149,11 +156,16 @@ def test_a_key_is_shown_once_works_and_can_be_revoked_by_its_name(cli: Cli, data
     assert "ci" in listed
     with opened_services(Settings(data=data)) as services:
         assert access.check_api_key(services, secret) is not None
-    assert cli("keys", "revoke", "ci", "--data", data).code == 0
+    revoke = ("keys", "revoke", "ci", "--data", data)
+    assert cli(*revoke).code == 2, "nobody can be asked"
+    assert cli(*revoke, stdin="n\n", terminal=True).code != 0
+    with opened_services(Settings(data=data)) as services:
+        assert access.check_api_key(services, secret) is not None
+    assert cli(*revoke, stdin="y\n", terminal=True).code == 0
     with opened_services(Settings(data=data)) as services:
         assert access.check_api_key(services, secret) is None
     assert "revoked" in cli("keys", "list", "--data", data).out
-    assert cli("keys", "revoke", "ci", "--data", data).code == 1
+    assert cli(*revoke).code == 1
 
 
 def test_of_two_keys_with_one_name_the_id_must_be_given(cli: Cli, data: Path) -> None:
@@ -162,7 +174,7 @@ def test_of_two_keys_with_one_name_the_id_must_be_given(cli: Cli, data: Path) ->
     assert refused.code == 1
     assert first in refused.err
     assert second in refused.err
-    assert cli("keys", "revoke", first, "--data", data).code == 0
+    assert cli("keys", "revoke", first, "--yes", "--data", data).code == 0
 
 
 def test_a_price_is_set_and_listed_in_usd(cli: Cli, data: Path) -> None:
