@@ -97,7 +97,7 @@ def read_configuration(
         if text is None:
             text = environ.get(variable.name, "")
         if type(text) is not str:
-            _complain(origin, f"a {type(text).__name__}", variable)
+            _complain(origin, f"of type {type(text).__name__}", variable)
             unreadable.add(variable.field)
         elif text.strip():
             try:

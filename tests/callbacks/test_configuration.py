@@ -178,7 +178,7 @@ def test_a_wrong_argument_is_said_by_its_own_name(caplog: pytest.LogCaptureFixtu
     read = read_configuration({}, url=8321, project="p")  # type: ignore[arg-type]
     assert read == Configuration(project="p", enabled=False)
     [line] = caplog.messages
-    assert line.startswith("driftline: url is a int; nothing is sent.")
+    assert line.startswith("driftline: url is of type int; nothing is sent.")
 
 
 @pytest.mark.parametrize(
