@@ -54,7 +54,7 @@ def read_parameters(sent: MultiDict[str, str], declared: Sequence[Parameter]) ->
         try:
             values[name] = parameter.read(texts[0])
         except (ParameterError, CursorError) as error:
-            raise RefusedRequest(422, str(error), field=name, remedy=parameter.about) from None
+            raise RefusedRequest(422, str(error), field=name, remedy=_remedy(parameter)) from None
     return values
 
 
@@ -77,7 +77,7 @@ def choice(name: str, about: str, options: type[StrEnum]) -> Parameter:
         try:
             return options(sent)
         except ValueError:
-            raise ParameterError(f"{sent[:100]!r} is none of {', '.join(words)}") from None
+            raise ParameterError(f"{sent[:100]!r} is no {name}") from None
 
     return Parameter(name=name, about=about, read=read, schema={"type": "string", "enum": words})
 
@@ -134,6 +134,11 @@ def whole(name: str, about: str, *, lowest: int, highest: int) -> Parameter:
 def cursor(name: str, about: str) -> Parameter:
     """What an earlier answer gave as ``next``."""
     return Parameter(name=name, about=about, read=read_cursor, schema={"type": "string"})
+
+
+def _remedy(parameter: Parameter) -> str:
+    words = parameter.schema.get("enum")
+    return f"give one of {', '.join(words)}" if words else parameter.about
 
 
 def _suggestion(name: str, known: dict[str, Parameter]) -> str:

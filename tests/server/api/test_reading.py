@@ -179,7 +179,7 @@ def test_what_is_not_there_is_404_in_json(client: FlaskClient, path: str, sent: 
         ("limit=ten", "limit", "'ten' is not a whole number from 1 to 500"),
         ("limit=1&limit=2", "limit", "is given more than once"),
         ("limit=%F0%9D%9F%99", "limit", "'𝟙' is not a whole number from 1 to 500"),
-        ("status=fine", "status", "'fine' is none of running, ok, error"),
+        ("status=fine", "status", "'fine' is no status"),
         ("since=yesterday", "since", "'yesterday' is not an ISO 8601 moment"),
         ("since=0001-01-01T00:00:00%2B23:00", "since", "is not"),
         ("since=9999-12-31T00:00:00Z", "since", "is not between the years 1970 and 3000"),
@@ -206,6 +206,11 @@ def test_a_bad_parameter_is_refused_by_name(
 def test_a_misspelt_parameter_is_answered_with_the_likely_one(client: FlaskClient) -> None:
     answer = client.get("/api/v1/traces?projekt=x")
     assert answer.get_json()["error"]["remedy"] == "did you mean project?"
+
+
+def test_a_wrong_word_is_answered_with_the_right_ones(client: FlaskClient) -> None:
+    error = client.get("/api/v1/traces?status=done").get_json()["error"]
+    assert error["remedy"] == "give one of running, ok, error, cancelled, interrupted, incomplete"
 
 
 def test_an_address_without_parameters_takes_none(client: FlaskClient) -> None:
