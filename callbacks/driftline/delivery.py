@@ -154,7 +154,7 @@ class Delivery:
         """Wait until nothing that this process put on disk is there any more."""
         if self._backlog is None or not self._queue.counts()[2][SPOOLED]:
             return True
-        while (counts := self._backlog.counts()) is None or counts.waiting:
+        while self._backlog.counts().waiting:
             left_s = deadline - time.monotonic()
             if left_s <= 0 or threading.current_thread() is self._carrier:
                 return False
@@ -211,9 +211,9 @@ class Delivery:
 
         Other processes may have delivered them, and a person may have sent again what was refused.
         """
-        counts = None if self._backlog is None or not spooled else self._backlog.counts()
-        if counts is None:
+        if self._backlog is None or not spooled:
             return Counter()
+        counts = self._backlog.counts()
         corrections = Counter(counts.outcomes)
         settled = sum(counts.outcomes.values())
         lost = max(0, spooled - settled - counts.waiting)
@@ -222,9 +222,10 @@ class Delivery:
 
     def before_fork(self) -> None:
         """Keep the queue and the spool whole for the moment of the fork."""
-        self._queue.hold()
+        # The spool first: whoever ends a run meanwhile must not wait for a slow disk.
         if self._spool is not None:
             self._spool.file.before_fork()
+        self._queue.hold()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""

@@ -48,6 +48,7 @@ class DeliveryError(DriftlineError):
         *,
         retry_after_s: float | None = None,
         failing: bool = False,
+        reached: bool = False,
         remedy: str = "",
     ) -> None:
         super().__init__(message)
@@ -55,6 +56,8 @@ class DeliveryError(DriftlineError):
         """What the server asked for; ``None`` where it said nothing."""
         self.failing = failing
         """The server was there and broke down over this very batch, so another batch may fare better."""
+        self.reached = reached or failing
+        """Somebody had the batch and did not take it, which may be the fault of one run in it."""
         self.remedy = remedy
         """What a person can do about it; empty where only time helps."""
 

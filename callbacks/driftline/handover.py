@@ -81,9 +81,10 @@ class Handover:
     @property
     def due_in_s(self) -> float | None:
         """When to try again, counted from now; ``None`` where nothing waits for that."""
-        if not self._batches and (self._backlog is None or not self._backlog.may_wait):
-            return None
-        return self._retrying.due_in_s
+        if self._batches:
+            return self._retrying.due_in_s
+        due_in_s = None if self._backlog is None else self._backlog.due_in_s
+        return None if due_in_s is None else max(due_in_s, self._retrying.due_in_s)
 
     def tell_the_rest(self) -> None:
         """Say at the end how many runs were lost in all, where no line told of each of them."""
@@ -100,6 +101,8 @@ class Handover:
     def hurry(self) -> None:
         """Try again at once, unless the server asked to be left alone for a while."""
         self._retrying.hurry()
+        if self._backlog is not None:
+            self._backlog.hurry()
 
     def put_off(self) -> None:
         """Wait a little, whatever went wrong."""
@@ -161,6 +164,8 @@ class Handover:
 
     def _settle(self, batch: Batch, reason: str, dropped: int) -> None:
         self._in_contact()
+        if self._backlog is not None:
+            self._backlog.succeeded()
         if self._remove(batch):
             self._count(batch, DELIVERED, reason, dropped)
 
@@ -223,6 +228,8 @@ class Handover:
     def _may_replay(self) -> bool:
         backlog = self._backlog
         if backlog is None or self._batches or self._retrying.due_in_s:
+            return False
+        if backlog.due_in_s:
             return False
         if not backlog.may_wait and time.monotonic() >= self._look_again_at:
             # Other processes may have left something there when they ended.

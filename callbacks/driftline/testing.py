@@ -128,6 +128,8 @@ class Behaviour:
     """Gives what is wrong with a run; ``None`` accepts it."""
     break_down_over: Callable[[Run], bool] = lambda run: False
     """Whether a run makes the whole request fail with 500."""
+    break_down_with: int = 500
+    """The status of those failures."""
     encodings: tuple[str, ...] = ("gzip", "zstd")
     max_runs: int = 10_000
     hangs_up: bool = False
@@ -246,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif len(batch.runs) > behaviour.max_runs:
             self._answer(413, {"error": {"status": 413, "problem": "the batch is too large"}})
         elif behaviour.status != 200 or any(map(behaviour.break_down_over, batch.runs)):
-            status = behaviour.status if behaviour.status != 200 else 500
+            status = behaviour.status if behaviour.status != 200 else behaviour.break_down_with
             self._answer(status, {"error": {"status": status, "problem": "as it was told"}})
         else:
             self._take(batch.runs)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -137,7 +138,7 @@ class TestParcels:
         spool.put(pieces(1, 2, 3, 4, 5), early=3)
         parcel = held(spool)
         assert (parcel.runs, parcel.early, parcel.tries) == (2, 3, 0)
-        spool.release(parcel, broke_down=True)
+        spool.release(parcel, failed=True)
         parcel = held(spool)
         assert parcel.tries == 1
         spool.split(parcel)
@@ -145,6 +146,16 @@ class TestParcels:
         assert [each.pieces for each in halves] == [pieces(1, 2), pieces(3, 4, 5)]
         assert [(each.runs, each.early, each.tries) for each in halves] == [(0, 2, 1), (2, 1, 1)]
         assert spool.counts().waiting == 2
+
+    def test_that_fail_again_and_again_let_the_others_go_first(self, a_spool: Callable[..., Spool]) -> None:
+        spool = a_spool(patience=2)
+        spool.put(pieces(1))
+        spool.put(pieces(2))
+        for _ in range(2):
+            parcel = held(spool)
+            assert parcel.pieces == pieces(1)
+            spool.release(parcel, failed=True)
+        assert drain(spool) == pieces(2, 1)
 
     def test_expire_and_are_counted(self, a_spool: Callable[..., Spool], clock: Clock) -> None:
         spool = a_spool(max_age_s=3_600)
@@ -287,6 +298,48 @@ class TestFile:
             drain(spool)
         assert spool.counts().waiting == 0
         assert [path for path in Path(spool.file.path).parent.iterdir() if "broken" in path.name]
+
+    def test_that_another_process_set_aside_before_is_left_alone(self, a_spool: Callable[..., Spool]) -> None:
+        one, other = a_spool(), a_spool()
+        folder = Path(one.file.path).parent
+        folder.mkdir(mode=0o700)
+        Path(one.file.path).write_bytes(b"not a database at all" * 1_000)
+        broken = os.stat(one.file.path).st_ino
+        with pytest.raises(SpoolError):
+            one.put(pieces(1))
+        one.put(pieces(1))
+        other.file._set_aside(ValueError("seen by the other one, too late"), broken)
+        assert drain(other) == pieces(1)
+        assert len([path for path in folder.iterdir() if "broken" in path.name]) == 1
+
+    def test_that_somebody_else_holds_keeps_a_reader_for_a_moment_only(
+        self, a_spool: Callable[..., Spool]
+    ) -> None:
+        spool = a_spool()
+        spool.put(pieces(1))
+        refused: list[SpoolError] = []
+
+        def ask() -> None:
+            try:
+                spool.counts()
+            except SpoolError as error:
+                refused.append(error)
+
+        with spool.file._lock:
+            asking = threading.Thread(target=ask)
+            asking.start()
+            asking.join(60)
+            assert len(refused) == 1
+            # The thread that holds it, as in a signal handler, is not kept at all.
+            assert spool.counts().waiting == 1
+
+    def test_is_no_link_where_everybody_could_have_put_one(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o1777)
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        (tmp_path / "spool").symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(SpoolError, match="is a link"):
+            Spool(tmp_path / "spool", URL).put(pieces(1))
+        assert list((tmp_path / "elsewhere").iterdir()) == []
 
     def test_of_a_newer_version_is_left_alone(self, a_spool: Callable[..., Spool]) -> None:
         spool = a_spool()

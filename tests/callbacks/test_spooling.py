@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from driftline import backlog
 from driftline.delivery import Delivery, DeliveryLimits, DeliveryReport
 from driftline.exporters import HttpExporter
 from driftline.records import Run
-from driftline.spool import Spool, SpoolLimits, spool_files
+from driftline.spool import Spool, SpoolError, SpoolLimits, spool_files
 from driftline.testing import FaultyServer, SealedRun, Trouble, wait_until
 
 LIMITS = DeliveryLimits(
@@ -211,6 +212,76 @@ def test_the_run_over_which_a_server_breaks_down_is_found_and_kept(
     assert delivery.report() == DeliveryReport(recorded=COUNT, delivered=COUNT - 1, dropped={"refused": 1})
     [letter] = Spool(tmp_path / "spool", server.url).get_letters()
     assert (letter.run["name"], letter.status) == ("run 57", 500)
+
+
+@pytest.mark.parametrize("status", [403, 502])
+def test_the_run_that_something_before_the_server_never_lets_pass_holds_nobody_up(
+    server: FaultyServer, deliver: Callable[..., Delivery], tmp_path: Path, status: int
+) -> None:
+    server.behave(break_down_over=lambda run: run.name == "run 5", break_down_with=status)
+    delivery = deliver(server.url)
+    offer(delivery, range(40))
+    wait_until(lambda: delivery.report().spooled >= 20)
+
+    def others_went() -> bool:
+        nonlocal more
+        offer(delivery, range(more, more + 1))
+        more += 1
+        return delivery.report().dropped == {"refused": 1}
+
+    more = 40
+    wait_until(others_went, 60)
+    assert delivery.flush(30)
+    assert delivery.report() == DeliveryReport(recorded=more, delivered=more - 1, dropped={"refused": 1})
+    [letter] = Spool(tmp_path / "spool", server.url).get_letters()
+    assert letter.run["name"] == "run 5"
+    assert f"answers {status}" in letter.problem
+
+
+def test_a_server_that_wants_another_name_is_tried_again(
+    server: FaultyServer, deliver: Callable[..., Delivery]
+) -> None:
+    server.behave(status=421)
+    delivery = deliver(server.url)
+    offer(delivery, range(COUNT))
+    wait_until(lambda: delivery.report().spooled == COUNT)
+
+
+def test_after_trouble_with_the_disk_an_idle_program_empties_its_spool(
+    deliver: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = nobody()
+    monkeypatch.setattr(backlog, "PAUSE_S", 0.02)
+    delivery = deliver(f"http://127.0.0.1:{port}")
+    offer(delivery, range(COUNT))
+    wait_until(lambda: delivery.report().spooled == COUNT)
+    tries: list[int] = []
+
+    def fails(spool: Spool) -> None:
+        tries.append(1)
+        raise SpoolError("the disk is full")
+
+    with monkeypatch.context() as patched, FaultyServer(port) as back:
+        patched.setattr(Spool, "hold_oldest", fails)
+        wait_until(lambda: len(tries) >= 3)
+        patched.undo()
+        wait_until(lambda: len(back.times_taken) == COUNT)
+    wait_until(lambda: delivery.report() == DeliveryReport(recorded=COUNT, delivered=COUNT))
+
+
+def test_what_was_delivered_stays_so_whatever_becomes_of_the_file(
+    deliver: Callable[..., Delivery], tmp_path: Path
+) -> None:
+    port = nobody()
+    delivery = deliver(f"http://127.0.0.1:{port}")
+    offer(delivery, range(COUNT))
+    wait_until(lambda: delivery.report().spooled == COUNT)
+    with FaultyServer(port):
+        assert delivery.flush(30)
+    assert delivery.report() == DeliveryReport(recorded=COUNT, delivered=COUNT)
+    for path in (tmp_path / "spool").iterdir():
+        path.unlink()
+    assert delivery.report() == DeliveryReport(recorded=COUNT, delivered=COUNT)
 
 
 def test_a_server_that_asks_for_time_gets_it(server: FaultyServer, deliver: Callable[..., Delivery]) -> None:

@@ -29,8 +29,10 @@ MAX_BODY_BYTES = 6 * 2**20
 """Of one request before compression; a larger batch goes in several."""
 PLAIN_BELOW_BYTES = 500
 """Smaller bodies are not worth compressing."""
-_LATER = frozenset({401, 403, 404, 405, 407, 408, 425, 429})
+_LATER = frozenset({401, 403, 404, 405, 407, 408, 421, 425, 429})
 """Whoever answers so turns us away, whatever we send: a person puts it right, or time passes."""
+_BUSY = frozenset({408, 425, 429, 503})
+"""Whoever answers so has not looked at what we sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class HttpExporter:
         self._environ = os.environ if environ is None else environ
         self._line: Line | None = None
         self._line_pid = 0
+        self._sent = False
+        """Whether the request that goes on has left."""
         self._encoding = "zstd" if _zstandard is not None else "gzip"
         self._written: tuple[Sequence[Run], list[bytes]] | None = None
         self.meanwhile: Callable[[], object] | None = None
@@ -136,6 +140,7 @@ class HttpExporter:
                 said,
                 retry_after_s=_retry_after_s(answer.headers),
                 failing=status == 500,
+                reached=status not in _BUSY,
                 remedy=self._remedy(status),
             )
         return [Refusal(piece, said, status) for piece in pieces or [b""]]
@@ -147,7 +152,7 @@ class HttpExporter:
                 # The pages of a server refuse such a request in the same way.
                 return f"is DRIFTLINE_URL right, with {self._parts.path!r} at its end? If so, {key}"
             return key
-        if status in (404, 405) or 300 <= status < 400:
+        if status in (404, 405, 421) or 300 <= status < 400:
             return "is DRIFTLINE_URL the address of a Driftline server?"
         return ""
 
@@ -187,11 +192,14 @@ class HttpExporter:
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             raise DeliveryError(
-                f"cannot reach {self._url}: {_said(error)}", remedy=self._remedy_where_nobody_is(error)
+                f"cannot reach {self._url}: {_said(error)}",
+                reached=self._sent and not isinstance(error, TimeoutError),
+                remedy=self._remedy_where_nobody_is(error),
             ) from error
 
     def _exchange(self, body: bytes, headers: dict[str, str]) -> Answer:
         deadline = time.monotonic() + self._timeout_s
+        self._sent = False
         if self._line is None:
             self._line = open_line(
                 self._parts, timeout_s=self._timeout_s, trust=self._trust, environ=self._environ
@@ -202,6 +210,7 @@ class HttpExporter:
         line.socket.meanwhile = self.meanwhile
         target = f"{line.target_prefix}{self._parts.path}{PATH}"
         line.connection.request("POST", target, body=body, headers={**headers, **line.headers})
+        self._sent = True
         with line.connection.getresponse() as response:
             content = response.read(MAX_ANSWER_BYTES + 1)
             if response.length and len(content) <= MAX_ANSWER_BYTES:

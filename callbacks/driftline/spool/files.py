@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -19,9 +19,11 @@ from driftline.causes import say
 from driftline.spool.places import prepare
 
 VERSION = 1
-BUSY_S = 5.0
-"""How long to wait for another process that writes."""
-FORK_WAIT_S = 1.0
+BUSY_S = 2.0
+"""How long to wait for whoever else writes."""
+READ_BUSY_S = 0.2
+"""The same for reading, which the application's own threads do."""
+FORK_WAIT_S = 0.2
 SCHEMA = """
 create table facts (name text primary key, value text not null) without rowid;
 create table parcels (
@@ -66,7 +68,8 @@ class SpoolFile:
     def __init__(self, path: str, url: str) -> None:
         self.path: str = path
         self._url = url
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may ask for a report in the midst of another one.
+        self._lock = threading.RLock()
         self._usable = True
 
     @contextmanager
@@ -76,7 +79,7 @@ class SpoolFile:
         Raises:
             SpoolError: it could not be begun or committed; nothing of it was written.
         """
-        with self._connected() as connection:
+        with self._connected(BUSY_S) as connection:
             connection.execute("begin immediate")
             try:
                 yield connection
@@ -93,7 +96,7 @@ class SpoolFile:
         Raises:
             SpoolError: it cannot be read now.
         """
-        with self._connected() as connection:
+        with self._connected(READ_BUSY_S) as connection:
             connection.execute("begin")
             yield connection
 
@@ -113,30 +116,35 @@ class SpoolFile:
 
     def after_fork_in_child(self) -> None:
         """Begin anew."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._usable = self._usable and self._usable_in_child
 
     @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
+    def _connected(self, busy_s: float) -> Iterator[sqlite3.Connection]:
         if not self._usable:
             raise SpoolError("the disk did not answer while the process forked")
-        with self._lock:
-            try:
-                with closing(self._open()) as connection:
-                    yield connection
-            except sqlite3.DatabaseError as error:
-                if _is_broken(error):
-                    self._set_aside(error)
-                raise SpoolError(f"{self.path}: {error}") from error
-            except OSError as error:
-                raise SpoolError(f"{self.path}: {error.strerror or error}") from error
+        if not self._lock.acquire(timeout=busy_s):
+            raise SpoolError(f"{self.path} is in use")
+        inode = 0
+        try:
+            prepare(os.path.dirname(self.path))
+            if not os.path.exists(self.path):
+                # SQLite gives its other files the mode of this one.
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            inode = os.stat(self.path).st_ino
+            with closing(self._open(busy_s)) as connection:
+                yield connection
+        except sqlite3.DatabaseError as error:
+            if _is_broken(error):
+                self._set_aside(error, inode)
+            raise SpoolError(f"{self.path}: {error}") from error
+        except OSError as error:
+            raise SpoolError(f"{self.path}: {error.strerror or error}") from error
+        finally:
+            self._lock.release()
 
-    def _open(self) -> sqlite3.Connection:
-        prepare(os.path.dirname(self.path))
-        if not os.path.exists(self.path):
-            # SQLite gives its other files the mode of this one.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    def _open(self, busy_s: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=busy_s, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(connection)
         except BaseException:
@@ -163,10 +171,14 @@ class SpoolFile:
             connection.execute(f"pragma user_version = {VERSION}")
         connection.execute("commit")
 
-    def _set_aside(self, error: Exception) -> None:
+    def _set_aside(self, error: Exception, inode: int) -> None:
         """Keep what cannot be read, under another name, and begin with an empty spool next time."""
+        with suppress(FileNotFoundError):
+            if os.stat(self.path).st_ino != inode:
+                # Somebody else did so before, and this is the new one.
+                return
         moment = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S")
-        aside = f"{self.path}.broken-{moment}-{os.getpid()}"
+        aside = f"{self.path}.broken-{moment}-{os.getpid()}-{inode}"
         for ending in ("-wal", "-shm", ""):
             if os.path.exists(self.path + ending):
                 os.replace(self.path + ending, aside + ending)

@@ -32,6 +32,8 @@ class SpoolLimits:
     max_age_s: float = 30 * 86_400.0
     hold_s: float = 60.0
     """For how long a parcel that a process tries to deliver is left alone by the others."""
+    patience: int = 3
+    """How often a parcel may fail at the server before the others go first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Parcel:
     """Without early records."""
     early: int
     tries: int
-    """How often the server broke down over it."""
+    """How often the server had it and did not take it."""
     pieces: list[bytes]
     """Each run as JSON."""
 
@@ -104,8 +106,8 @@ class Spool:
     def hold_oldest(self) -> Parcel | None:
         """The oldest parcel that no other process tries to deliver; ``None`` where there is none.
 
-        It must be settled, split or released. Where this process dies before it does, the parcel is free
-        again after a while.
+        One that failed again and again comes last. It must be settled, split or released.
+        Where this process dies before it does, the parcel is free again after a while.
 
         Raises:
             SpoolError: the spool cannot be used now.
@@ -121,8 +123,8 @@ class Spool:
                 # What is held for longer than anything ever is, was so before the clock was set back.
                 found = connection.execute(
                     "select id, owner, runs, early, tries, body from parcels"
-                    " where held_until <= ? or held_until > ? order by id limit 1",
-                    (now, now + 2 * hold_s),
+                    " where held_until <= ? or held_until > ? order by tries >= ?, id limit 1",
+                    (now, now + 2 * hold_s, self.limits.patience),
                 ).fetchone()
                 if found is None:
                     return None
@@ -134,11 +136,11 @@ class Spool:
             connection.execute("update parcels set held_until = ? where id = ?", (now + hold_s, number))
         return Parcel(id=number, owner=owner, runs=runs, early=early, tries=tries, pieces=pieces)
 
-    def release(self, parcel: Parcel, *, broke_down: bool = False) -> None:
+    def release(self, parcel: Parcel, *, failed: bool = False) -> None:
         """Leave a parcel to the next try."""
         with self.file.writing() as connection:
             connection.execute(
-                "update parcels set held_until = 0, tries = tries + ? where id = ?", (broke_down, parcel.id)
+                "update parcels set held_until = 0, tries = tries + ? where id = ?", (failed, parcel.id)
             )
 
     def settle(self, parcel: Parcel, refusals: Sequence[Refusal] = ()) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -22,7 +23,8 @@ def default_folder(environ: Mapping[str, str] | None = None) -> str:
     home = _home_of(environ)
     if home is None or not _can_be_made(home):
         user = os.getuid() if hasattr(os, "getuid") else "user"
-        return os.path.join(tempfile.gettempdir(), f"driftline-{user}", "spool")
+        # Straight in a folder whose entries only their owners can move: nobody can put another in its place.
+        return os.path.join(tempfile.gettempdir(), f"driftline-spool-{user}")
     return os.path.join(home, "driftline", "spool")
 
 
@@ -42,11 +44,17 @@ def prepare(folder: str) -> None:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     if not hasattr(os, "getuid"):
         return
-    found = os.stat(folder)
+    found = os.lstat(folder) if _is_for_everybody(os.path.dirname(folder)) else os.stat(folder)
+    if stat.S_ISLNK(found.st_mode):
+        raise PermissionError(f"{folder} is a link, which anybody could have put there")
     if found.st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to another user")
     if found.st_mode & 0o022:
         raise PermissionError(f"others may write to {folder}")
+
+
+def _is_for_everybody(folder: str) -> bool:
+    return bool(os.stat(folder or ".").st_mode & 0o002)
 
 
 def spool_files(folder: str) -> list[str]:
