@@ -21,7 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from driftline.anatomy import bases_of, derives_from, dict_of, type_name
-from driftline.guarding import let_signals_pass
+from driftline.guarding import is_of_signal, let_signals_pass
 from driftline.snapshot import Copier, Limits
 
 MAX_MESSAGE = 10_000
@@ -100,6 +100,11 @@ def _text_by_class(error: BaseException, args: tuple[Any, ...], links: int) -> s
     began_s = perf_counter()
     try:
         text = str.__str__(str(error))
+    except SystemExit as problem:
+        # Of a signal handler it is the program's wish; from the text of an exception it is an accident.
+        if is_of_signal(problem):
+            raise
+        text = _shown(args, links)
     except Exception as problem:
         let_signals_pass(problem)
         text = _shown(args, links)

@@ -244,6 +244,14 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     raised_text._resting.clear()
 
 
+def test_a_class_that_ends_the_program_when_it_is_asked_does_not_end_it_here() -> None:
+    class Ending(Exception):
+        def __str__(self) -> str:
+            raise SystemExit(3)
+
+    assert text_of_raised(Ending("what it was")) == "what it was"
+
+
 def test_a_class_that_took_long_is_left_alone_for_a_minute(seconds: list[float]) -> None:
     class Slow(Exception):
         asked = 0

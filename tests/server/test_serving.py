@@ -352,5 +352,6 @@ def test_a_request_that_trickles_is_dropped_in_the_end(
 
 def test_addresses_of_one_household_count_as_one() -> None:
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:2") != network_of("2001:db8:0:1::1")
+    assert network_of("::ffff:9.9.9.1") == "9.9.9.1" != network_of("::ffff:9.9.9.2")
     assert network_of("192.0.2.1") != network_of("192.0.2.2")
     assert network_of("a path") == "a path", "a proxy may pass on anything"

@@ -13,4 +13,7 @@ def network_of(address: str) -> str:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return address
+    if parsed.version == 6 and parsed.ipv4_mapped is not None:
+        # A proxy that listens on both kinds may write it so.
+        return str(parsed.ipv4_mapped)
     return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
