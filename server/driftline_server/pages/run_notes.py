@@ -13,6 +13,7 @@ from driftline.records import Kind, Status
 from driftline_server.pages.formatting import plural
 from driftline_server.pages.quoting import visible
 from driftline_server.pages.tree import Node, RunTree
+from driftline_server.storage.queries import WITHHELD
 
 _Likeness: TypeAlias = tuple[str | None, str, Kind]
 _HOLDERS = (Kind.CHAIN, Kind.AGENT)
@@ -75,6 +76,8 @@ class RunNotes:
             return [run.error], "", "said"
         if run.kind is Kind.LLM:
             return self._of_a_model_run(node), "", "said"
+        if run.preview == WITHHELD:
+            return [WITHHELD], "", "said"
         if run.kind is Kind.RETRIEVER:
             return [], run.preview, "said"
         call = _CALL.match(run.preview) if run.kind is Kind.TOOL else None

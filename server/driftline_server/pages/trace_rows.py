@@ -11,7 +11,7 @@ from driftline_server.pages.clock import Clock
 from driftline_server.pages.formatting import Shown, duration, money, plural, tokens, word
 from driftline_server.pages.quoting import visible
 from driftline_server.pages.shapes import Shape, draw_shape, lasted_ms
-from driftline_server.storage.queries import TraceSummary
+from driftline_server.storage.queries import WITHHELD, TraceSummary
 
 STATUS_TONES = {
     Status.OK: "ok", Status.ERROR: "bad", Status.CANCELLED: "off", Status.INTERRUPTED: "watch",
@@ -99,6 +99,8 @@ def trace_question(trace: TraceSummary) -> Markup:
     """What was asked; while a trace runs, its root may still be on its way."""
     if not trace.question and trace.status is Status.RUNNING:
         return Markup('<span class="none">question not known yet</span>')
+    if trace.question == WITHHELD:
+        return Markup('<span class="none">{}</span>').format(WITHHELD)
     return visible(trace.question)
 
 
@@ -173,6 +175,8 @@ def _reply(trace: TraceSummary, clock: Clock) -> tuple[Markup, str]:
             return Markup("waits for a person"), "note"
         case Status.CANCELLED if not trace.answer:
             return Markup("stopped before it answered"), "note"
+    if trace.answer == WITHHELD:
+        return Markup(WITHHELD), "note"
     if trace.answer and trace.status is Status.CANCELLED:
         return Markup('<span class="none">stopped after</span> {}').format(visible(trace.answer)), "answer"
     if trace.answer:

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 from driftline.records import Json, Kind, Message, Run, ToolCall
 from driftline_server.storage.plain_words import plain_words
+from driftline_server.storage.queries import WITHHELD
 from driftline_server.storage.values import MAX_PREVIEW, one_line
 
 _QUESTION_KEYS = ("question", "query", "input", "user_input", "prompt", "text", "topic")
@@ -27,7 +28,10 @@ def asked_of(run: Run) -> str:
     if run.kind is Kind.TOOL:
         return one_line(call_line(run.name, run.inputs))
     if run.messages:
-        return _in_a_line(_last_of(run.messages, "user") or _last_of(run.messages, None))
+        words = _last_of(run.messages, "user") or _last_of(run.messages, None)
+        return _in_a_line(words) or _kept_back(run.messages)
+    if _is_withheld(run.inputs):
+        return WITHHELD
     return _in_a_line(_text_in(run.inputs, _QUESTION_KEYS, _USER_ROLES, 0)) or one_line(_compact(run.inputs))
 
 
@@ -35,9 +39,11 @@ def answered_by(run: Run) -> str:
     """What a run answered: words, else the tools it called, else how many documents it found."""
     if run.answers:
         words = _last_of(run.answers, None)
-        return _in_a_line(words) or one_line(", ".join(_called(run.answers)))
+        return _in_a_line(words) or one_line(", ".join(_called(run.answers))) or _kept_back(run.answers)
     if run.documents and run.outputs is None:
         return f"{len(run.documents)} documents" if len(run.documents) > 1 else "1 document"
+    if _is_withheld(run.outputs):
+        return WITHHELD
     # A prompt's output is what a model will be asked.
     roles = _USER_ROLES if run.kind is Kind.PROMPT else _ASSISTANT_ROLES
     return _in_a_line(_text_in(run.outputs, _ANSWER_KEYS, roles, 0)) or one_line(_compact(run.outputs))
@@ -45,13 +51,26 @@ def answered_by(run: Run) -> str:
 
 def call_line(name: str, arguments: Json) -> str:
     """A call as one would write it: ``fx_rate(currency="EUR")``."""
-    if isinstance(arguments, dict):
+    if _is_withheld(arguments):
+        shown = "…"
+    elif isinstance(arguments, dict):
         shown = ", ".join(f"{key}={_literal(value)}" for key, value in list(arguments.items())[:12])
     elif arguments is None:
         shown = ""
     else:
         shown = _literal(arguments)
     return f"{name}({shown})"
+
+
+def _is_withheld(value: Json) -> bool:
+    """Whether the client sent how much there was in place of the value."""
+    return isinstance(value, dict) and value.get("$type") == "withheld"
+
+
+def _kept_back(messages: Sequence[Message]) -> str:
+    """Of a message without its content the size of its texts is left."""
+    parts = [part for message in messages for part in message.parts if part.type == "text"]
+    return WITHHELD if any(part.text is None and part.size_bytes for part in parts) else ""
 
 
 def _in_a_line(words: str) -> str:

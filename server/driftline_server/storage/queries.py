@@ -67,6 +67,10 @@ class Segment:
     status: Status = Status.OK
 
 
+WITHHELD = "content withheld"
+"""In place of what was asked or answered, where the client kept it to itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceSummary:
     """One line of the trace list, kept beside the runs in the same transaction."""

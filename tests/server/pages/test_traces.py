@@ -10,6 +10,7 @@ from contracts.records import BEGIN, Clock, a_child, a_model_run, a_run, a_score
 from flask.testing import FlaskClient
 
 from driftline.activation import AUTO_VARIABLE
+from driftline.processors import without_content
 from driftline.records import Cost, Kind, Run, RunError, Status, Usage
 from driftline_server.operations.services import Services
 
@@ -197,6 +198,19 @@ def test_every_state_has_its_words(
     page = read("/traces")
     assert words in page
     assert status.value in page
+
+
+def test_content_that_the_client_kept_is_said_to_be_withheld(services: Services, client: FlaskClient) -> None:
+    secret = {"inputs": {"question": "Who pays?"}, "outputs": "The lessee pays."}
+    root = a_run(**secret)
+    answer = a_model_run(root, messages=(said("user", "Who?"),), answers=(said("assistant", "They."),))
+    search = a_child(root, kind=Kind.RETRIEVER, inputs={"query": "payment"})
+    add(services, *(without_content(run) for run in (root, answer, search)))
+    html = client.get("/traces").text
+    assert '<span class="qn"><span class="none">content withheld</span></span>' in html
+    assert '<p class="reply note">content withheld</p>' in html
+    page = client.get(f"/traces/{root.trace_id}").text
+    assert '<span class="sub">content withheld</span>' in page
 
 
 def test_the_question_of_a_running_trace_may_still_be_on_its_way(services: Services, read: Read) -> None:

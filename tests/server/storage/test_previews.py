@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from contracts.records import a_run, said
+from contracts.records import a_model_run, a_run, said
 from contracts.strategies import runs
 from hypothesis import given
 
+from driftline.processors import without_content
 from driftline.records import Document, Kind, Message, Part, Run, ToolCall
 from driftline_server.storage.facts import facts_of, preview_of
 from driftline_server.storage.previews import answered_by, asked_of, call_line
+from driftline_server.storage.queries import WITHHELD
 from driftline_server.storage.values import MAX_PREVIEW
 
 
@@ -94,6 +96,17 @@ def test_a_model_was_asked_what_the_user_said_last() -> None:
     )
     assert asked_of(a_run(kind=Kind.LLM, messages=messages)) == "last"
     assert asked_of(a_run(kind=Kind.LLM, messages=messages[:1])) == "Be brief."
+
+
+def test_of_content_that_the_client_kept_it_is_said_that_it_did() -> None:
+    root = a_run(inputs={"question": "Who pays?"}, outputs="The lessee.")
+    model = a_model_run(root, messages=(said("user", "Who?"),), answers=(said("assistant", "They."),))
+    for run in (without_content(root), without_content(model)):
+        assert (asked_of(run), answered_by(run)) == (WITHHELD, WITHHELD)
+    tool = without_content(a_run(kind=Kind.TOOL, name="fx_rate", inputs={"currency": "EUR"}))
+    assert asked_of(tool) == "fx_rate(…)"
+    silent = without_content(a_model_run(root, messages=(said("user", ""),)))
+    assert asked_of(silent) == ""
 
 
 def test_a_model_answers_in_words_or_calls() -> None:
