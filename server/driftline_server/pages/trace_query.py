@@ -203,6 +203,8 @@ CLAUSES: tuple[Clause, ...] = (
         hint="30 s",
     ),
 )
+_NAMES_OF_THE_API = {"q": "text", "user": "user_id", "session": "session_id"}
+"""Other names of a part with the same values; people write an address by what they know of the API."""
 KEYS = ("project", "range", "since", "until", *(clause.key for clause in CLAUSES), "after")
 
 
@@ -230,7 +232,7 @@ def read_query(
     Raises:
         BadAddressError: there is no list without this part: a time range, or the place in the list.
     """
-    values = {key: arguments[key].strip() for key in KEYS if arguments.get(key, "").strip()}
+    values = {key: text for key in KEYS if (text := _sent(arguments, key))}
     if "\x00" in "".join(values.values()):
         raise BadAddressError("filter", "A filter holds a zero character, which no text here can hold.")
     time_range = _parse_range(values, clock, default_range)
@@ -250,6 +252,11 @@ def read_query(
         after=_parse_cursor(values.get("after")),
         mistakes=tuple(mistakes),
     )
+
+
+def _sent(arguments: Mapping[str, str], key: str) -> str:
+    names = (key, _NAMES_OF_THE_API.get(key, key))
+    return next((text for name in names if (text := arguments.get(name, "").strip())), "")
 
 
 def _parse_cursor(text: str | None) -> Cursor | None:

@@ -78,6 +78,13 @@ def test_every_field_reaches_the_filter() -> None:
     )
 
 
+def test_the_names_of_the_api_are_understood_too() -> None:
+    query = read_query({"text": "rent", "user_id": "u1", "session_id": "s1"}, CLOCK)
+    assert (query.wanted.text, query.wanted.user_id, query.wanted.session_id) == ("rent", "u1", "s1")
+    assert query.address() == {"q": "rent", "user": "u1", "session": "s1"}
+    assert read_query({"q": "rent", "text": "lease"}, CLOCK).wanted.text == "rent"
+
+
 def test_a_time_without_an_offset_is_meant_in_the_viewers_zone() -> None:
     wanted = asked(since="2026-11-24T08:00", until="2026-11-24T09:00:00+00:00").wanted
     assert wanted.since == datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
