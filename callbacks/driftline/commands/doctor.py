@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
@@ -18,7 +17,7 @@ from typing import Any
 from driftline.activation import AUTO_VARIABLE, asked_by_environment
 from driftline.causes import counted, logger
 from driftline.commands.addresses import can_be_read, spool_at
-from driftline.commands.printing import plain
+from driftline.commands.printing import Parser, plain
 from driftline.configuration import Configuration, Content, read_configuration
 from driftline.errors import DeliveryError
 from driftline.exporters import HttpExporter
@@ -47,7 +46,7 @@ class Finding:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; gives the exit code: 0, or 1 where something keeps runs from arriving."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="driftline doctor",
         description="Check what programs of this environment send, where to, and what became of it. Set the"
         " variables of the program that you ask about first.",

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells of wrong usage as the commands of the server do, in two lines."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and end with exit code 2."""
+        print(f"driftline: {message}\nsee: {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
 
 
 def shown_bytes(count: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from driftline.causes import counted
 from driftline.commands.addresses import can_be_read, spool_at
-from driftline.commands.printing import plain, print_table, shown_age, shown_bytes, shown_moment
+from driftline.commands.printing import Parser, plain, print_table, shown_age, shown_bytes, shown_moment
 from driftline.configuration import Configuration, read_configuration
 from driftline.errors import DeliveryError
 from driftline.exporters import HttpExporter
@@ -41,14 +41,14 @@ def main(arguments: Sequence[str]) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="driftline spool",
         description="Runs that a server could not take wait on disk, in the folder that DRIFTLINE_SPOOL"
         " names. A program delivers them by itself as soon as the server is back; this looks, and hurries.",
     )
     parser.set_defaults(do=_list)
-    verbs = parser.add_subparsers(title="what to do")
+    verbs = parser.add_subparsers(title="what to do", metavar="VERB")
     listing = verbs.add_parser("list", help="show what waits for each server (also without any word)")
     listing.set_defaults(do=_list)
     replay = verbs.add_parser("replay", help="send what waits, now")
