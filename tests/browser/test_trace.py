@@ -303,6 +303,21 @@ def test_a_run_opens_on_a_telephone_below_the_tree(visitor: Visitor, scenes: Sce
     until(page, "document.getElementById('detail').getBoundingClientRect().top < innerHeight / 2")
 
 
+def test_on_a_telephone_every_link_among_the_facts_is_a_finger_high(visitor: Visitor, scenes: Scenes) -> None:
+    page = visitor.open(f"/traces/{scenes.key_terms}", width=390)
+    heights = page.locator(".facts a").evaluate_all("""links => links.map(link => {
+        link.scrollIntoView({ block: "center", inline: "center" });
+        const { left, top, bottom } = link.getBoundingClientRect();
+        let height = 0;
+        for (let y = top - 40; y < bottom + 40; y++) {
+            if (document.elementFromPoint(left + 4, y) === link) height++;
+        }
+        return height;
+    })""")
+    assert len(heights) > 3
+    assert min(heights) >= 40
+
+
 def test_on_a_telephone_the_rows_can_be_narrowed_and_the_chosen_tab_is_in_view(
     visitor: Visitor, scenes: Scenes
 ) -> None:

@@ -166,7 +166,7 @@ class TracesPage:
     def chips(self) -> tuple[tuple[Chip, str], ...]:
         """The clauses in force, and the moments of a range, each with the address without it."""
         chips = self.query.chips()
-        if self.query.range.name == CUSTOM:
+        if not {"since", "until"}.isdisjoint(self.query.values) and self.query.range.name == CUSTOM:
             without = self.query.address(range=None, since=None, until=None)
             chips += (Chip(text=self.query.range.label, key="range", without=without),)
         return tuple((chip, traces_address(chip.without)) for chip in chips)
