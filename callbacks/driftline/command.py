@@ -9,7 +9,9 @@ from driftline.commands import COMMANDS, run_command
 from driftline.version import __version__
 
 INSTALL = "install it with the extra [server], as README.md shows"
-_OWN = "Without it there are:\n" + "".join(f"  driftline {name:8}{COMMANDS[name]}\n" for name in COMMANDS)
+_OWN = "Without the server there are:\n" + "".join(
+    f"  driftline {name:8}{COMMANDS[name]}\n" for name in COMMANDS
+)
 _OURS = ("driftline", "driftline_server", "driftline_evaluators")
 
 

@@ -14,7 +14,7 @@ import driftline
 from driftline import command
 
 OWN = """\
-Without it there are:
+Without the server there are:
   driftline doctor  Check what this machine sends, where to, and what became of it.
   driftline spool   Look at the runs that wait on disk, and send them.
 """
