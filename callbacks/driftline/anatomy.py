@@ -124,7 +124,7 @@ def plain_text(value: object) -> str | None:
     """A text without what a subclass adds to it; ``None`` for an empty one, and for what is none."""
     if type(value) is str:
         return value or None
-    return (str.__str__(value) or None) if issubclass(type(value), str) else None
+    return (str.__str__(value) or None) if issubclass(type(value), str) else None  # pyright: ignore[reportArgumentType]
 
 
 def items_of(value: Any) -> Iterator[Any]:

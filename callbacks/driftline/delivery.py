@@ -53,7 +53,8 @@ class DeliveryReport:
     ``queue_full``: more came than could be handed over. ``withheld``: a processor took it out, like sampling.
     ``refused``: the server will never take it. ``failing``: the server breaks down over it. ``broken``: it
     could not be built, processed or written, a fault in Driftline or in a processor. ``closed``: it was not
-    delivered before the process ended. ``expired``: it was on disk for too long. ``spool_lost``: its file is
+    delivered before the process ended. ``expired``: it was on disk for too long.
+    ``discarded``: a person threw it away there. ``spool_lost``: its file is
     gone. With a spool, what is refused or failing can still be looked at there, and sent again.
     """
 

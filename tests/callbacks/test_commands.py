@@ -133,6 +133,37 @@ class TestSpool:
         assert f"driftline spool: cannot reach {url}" in capsys.readouterr().err
         assert waiting.hold_oldest() is not None
 
+    def test_sends_what_waits_for_a_server_that_has_moved(
+        self, server: FaultyServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        url = nobody()
+        waiting = Spool(tmp_path / "spool", url)
+        waiting.put([piece(1), piece(2)])
+        assert spool.main(["replay", "--url", url, "--to", "nonsense"]) == 1
+        assert server.times_taken == {}
+        assert spool.main(["replay", "--url", url, "--to", server.url]) == 0
+        assert capsys.readouterr().out == f"Sent 2 runs to {server.url}.\n"
+        assert len(server.times_taken) == 2
+        assert waiting.counts().outcomes == {"delivered": 2}
+
+    def test_says_what_another_process_holds(
+        self, server: FaultyServer, kept: Spool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        kept.put([piece(1)])
+        assert kept.hold_oldest() is not None
+        assert spool.main(["replay"]) == 1
+        assert "Held by another process, or by one that ended: 1 run" in capsys.readouterr().out
+
+    def test_throws_away_what_waits(
+        self, server: FaultyServer, kept: Spool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        kept.put([piece(1), piece(2)])
+        kept.bury([Refusal(piece(3), "is too silly", 422)])
+        assert spool.main(["discard", "--waiting"]) == 0
+        assert capsys.readouterr().out == "Threw 2 runs away.\n"
+        assert kept.counts().outcomes == {"discarded": 2}
+        assert len(kept.get_letters()) == 1
+
     def test_shows_what_was_refused_and_why(
         self, server: FaultyServer, kept: Spool, capsys: pytest.CaptureFixture[str]
     ) -> None:

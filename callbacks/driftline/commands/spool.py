@@ -52,6 +52,7 @@ def _parser() -> Parser:
     listing = verbs.add_parser("list", help="show what waits for each server (also without any word)")
     listing.set_defaults(do=_list)
     replay = verbs.add_parser("replay", help="send what waits, now")
+    replay.add_argument("--to", metavar="URL", help="send it there, where its server has moved")
     replay.set_defaults(do=_replay)
     letters = verbs.add_parser("letters", help="show the runs that a server refused, and why")
     letters.add_argument(
@@ -60,14 +61,16 @@ def _parser() -> Parser:
     letters.set_defaults(do=_letters)
     resend = verbs.add_parser("resend", help="send refused runs again")
     resend.set_defaults(do=_resend)
-    discard = verbs.add_parser("discard", help="throw refused runs away")
+    discard = verbs.add_parser("discard", help="throw runs away, refused ones or all that wait")
     discard.set_defaults(do=_discard)
     for verb in (resend, discard):
         chosen = verb.add_mutually_exclusive_group(required=True)
         chosen.add_argument(
             "ids", nargs="*", type=int, default=[], metavar="ID", help="as letters shows them"
         )
-        chosen.add_argument("--all", action="store_true", help="all of them")
+        chosen.add_argument("--all", action="store_true", help="all that were refused")
+        if verb is discard:
+            chosen.add_argument("--waiting", action="store_true", help="all that wait for the server")
     for verb in (replay, letters, resend, discard):
         verb.add_argument("--url", help="the server; DRIFTLINE_URL where it is left out")
     return parser
@@ -103,11 +106,16 @@ def _row_of(path: str) -> tuple[str, ...]:
 
 
 def _replay(configuration: Configuration, asked: argparse.Namespace) -> int:
-    spool, exporter = _spool_and_exporter(configuration)
+    spool = _spool_of(configuration)
     waiting = spool.counts().waiting
     if not waiting:
         print(f"Nothing waits for {configuration.url}.")
         return 0
+    # A new address has a key of its own; both come from the environment, or none is needed.
+    target = configuration if asked.to is None else read_configuration(url=asked.to)
+    if not can_be_read(asked.to):
+        return 1
+    exporter = _exporter_of(target)
     sent = refused = 0
     try:
         while (parcel := spool.hold_oldest()) is not None:
@@ -123,11 +131,11 @@ def _replay(configuration: Configuration, asked: argparse.Namespace) -> int:
         _show_progress(None, waiting)
         exporter.close()
     told = f"; {refused:,} of them refused: see driftline spool letters" if refused else ""
-    print(f"Sent {counted(sent)} to {configuration.url}{told}.")
+    print(f"Sent {counted(sent)} to {target.url}{told}.")
     left = spool.counts().waiting
     if left:
-        print(f"{counted(left)} are being sent by another process.")
-    return 0
+        print(f"Held by another process, or by one that ended: {counted(left)}; try again in a minute.")
+    return 1 if left else 0
 
 
 def _letters(configuration: Configuration, asked: argparse.Namespace) -> int:
@@ -161,7 +169,7 @@ def _letter_row(letter: DeadLetter) -> tuple[str, ...]:
 
 
 def _resend(configuration: Configuration, asked: argparse.Namespace) -> int:
-    spool, exporter = _spool_and_exporter(configuration)
+    spool, exporter = _spool_of(configuration), _exporter_of(configuration)
     taken = refused = 0
     try:
         for letter in _chosen(spool, asked):
@@ -180,6 +188,9 @@ def _resend(configuration: Configuration, asked: argparse.Namespace) -> int:
 
 def _discard(configuration: Configuration, asked: argparse.Namespace) -> int:
     spool = _spool_of(configuration)
+    if asked.waiting:
+        print(f"Threw {counted(spool.discard_waiting())} away.")
+        return 0
     letters = _chosen(spool, asked)
     for letter in letters:
         spool.take_letter(letter.id, delivered=False)
@@ -212,14 +223,13 @@ def _spool_of(configuration: Configuration) -> Spool:
     return spool
 
 
-def _spool_and_exporter(configuration: Configuration) -> tuple[Spool, HttpExporter]:
-    exporter = HttpExporter(
+def _exporter_of(configuration: Configuration) -> HttpExporter:
+    return HttpExporter(
         configuration.url,
         api_key=configuration.api_key,
         timeout_s=configuration.timeout_s,
         ca_file=configuration.ca_file,
     )
-    return _spool_of(configuration), exporter
 
 
 def _show_progress(sent: int | None, of: int) -> None:

@@ -86,7 +86,7 @@ class DriftlineCallbackHandler(EventTranslator):
         return self._raises or is_of_signal(sys.exc_info()[1])
 
     @raise_error.setter
-    def raise_error(self, value: bool) -> None:
+    def raise_error(self, value: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._raises = value
 
     def __copy__(self) -> DriftlineCallbackHandler:

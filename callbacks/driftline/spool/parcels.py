@@ -19,6 +19,7 @@ from driftline.spool.places import file_name
 EXPIRED = "expired"
 DELIVERED = "delivered"
 BROKEN = "broken"
+DISCARDED = "discarded"
 MAX_PAGES_GIVEN_BACK = 256
 """To the system with each parcel that is delivered."""
 
@@ -58,7 +59,7 @@ class SpoolCounts:
     waiting: int = 0
     letters: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
-    """``delivered``, ``refused``, ``expired``, ``broken``."""
+    """``delivered``, ``refused``, ``expired``, ``broken``, ``discarded``."""
     bytes: int = 0
     """Of the file, in use."""
     oldest_at: float | None = None
@@ -183,6 +184,16 @@ class Spool:
         """Keep runs that the server refused and that never were in the spool."""
         with self.file.writing() as connection:
             put_letters(connection, self.owner, refusals, self._clock(), counted=False)
+
+    def discard_waiting(self) -> int:
+        """Throw away all that waits; gives how many runs that were."""
+        now = self._clock()
+        with self.file.writing() as connection:
+            rows = connection.execute("select id, owner, runs from parcels").fetchall()
+            for number, owner, runs in rows:
+                self._take_out(connection, number, owner, {DISCARDED: runs}, now)
+            _give_back(connection)
+        return sum(runs for _, _, runs in rows)
 
     def get_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """Dead letters by age, from the one behind ``after`` on."""
