@@ -39,5 +39,9 @@ def _do_without_the_server(arguments: list[str]) -> int:
     if not verb and not {"--help", "-h"}.isdisjoint(arguments):
         print(f"usage: driftline COMMAND\n\n{_OWN}\nEvery other command needs the server: {INSTALL}")
         return 0
-    print(f"{f'driftline {verb}'.strip()} needs the server: {INSTALL}\n{_OWN}", end="", file=sys.stderr)
+    if verb:
+        told = f"without it there are: {', '.join(COMMANDS)}"
+        print(f"driftline {verb} needs the server: {INSTALL}\n{told}", file=sys.stderr)
+    else:
+        print(f"driftline needs the server: {INSTALL}\n{_OWN}", end="", file=sys.stderr)
     return 2
