@@ -86,7 +86,7 @@ def check_may_listen(services: Services) -> None:
         where = "" if settings.data == default_data_folder() else f" --data {settings.data}"
         commands = " and ".join(f"`{command}{where}`" for command in missing)
         raise ConfigurationError(
-            f"will not listen on {settings.host} while nobody can log in: run {commands} first, "
+            f"will not listen on {settings.host} before there are a person and a key: run {commands} first, "
             "or give --insecure to let everybody read and write"
         )
 

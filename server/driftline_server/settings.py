@@ -235,7 +235,9 @@ def _read_file(path: Path, *, named: bool) -> dict[str, Any]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"cannot read the settings in {path}: {error.strerror}") from error
+        raise ConfigurationError(
+            f"cannot read the settings in {path}: {error.strerror}; name another file, or none"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the settings in {path} are not TOML: {error}") from error
     for key in document:

@@ -244,7 +244,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> N
 def test_a_server_does_not_open_while_nobody_can_log_in(tmp_path: Path) -> None:
     cause = cause_of_failure(data=tmp_path, host="0.0.0.0", port=0)
     assert cause == (
-        "will not listen on 0.0.0.0 while nobody can log in: "
+        "will not listen on 0.0.0.0 before there are a person and a key: "
         f"run `driftline users add NAME --role admin --data {tmp_path}` and "
         f"`driftline keys add NAME --data {tmp_path}` first, "
         "or give --insecure to let everybody read and write"

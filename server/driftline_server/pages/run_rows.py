@@ -16,6 +16,7 @@ from driftline_server.pages.run_notes import Note, RunNotes
 from driftline_server.pages.trace_rows import StatusMark, at_least, status_mark
 from driftline_server.pages.tree import Node, RunTree
 from driftline_server.pages.waterfall import Lane
+from driftline_server.storage.queries import RunSummary
 
 FAMILIES = {
     Kind.CHAIN: "line", Kind.AGENT: "line", Kind.LLM: "box", Kind.EMBEDDING: "box", Kind.RERANKER: "box",
@@ -117,6 +118,12 @@ def _tokens(count: int, is_partial: bool) -> Shown | None:
     return at_least(tokens(count)) if is_partial else tokens(count)
 
 
+def _failed_at_once(run: RunSummary) -> bool:
+    """Whether a call failed before its first word; that was, as a rule, not charged."""
+    answered = run.timeline is not None and run.timeline.first_text_ms is not None
+    return run.status is Status.ERROR and not answered
+
+
 def _token_sums(tree: RunTree) -> Mapping[str, tuple[int, bool]]:
     """Tokens of each run with all below it, and whether a model run among them reported none.
 
@@ -127,7 +134,7 @@ def _token_sums(tree: RunTree) -> Mapping[str, tuple[int, bool]]:
         run = node.run
         below = [sums[child] for child in node.children if child in sums]
         own = (run.input_tokens or 0) + (run.output_tokens or 0)
-        is_silent = run.kind is Kind.LLM and run.status is not Status.RUNNING
+        is_silent = run.kind is Kind.LLM and run.status is not Status.RUNNING and not _failed_at_once(run)
         partial = not own and (is_silent or any(partial for _, partial in below))
         sums[run.id] = own or sum(count for count, _ in below), partial
     return sums

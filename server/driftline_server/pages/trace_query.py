@@ -206,6 +206,8 @@ CLAUSES: tuple[Clause, ...] = (
 _NAMES_OF_THE_API = {"q": "text", "user": "user_id", "session": "session_id"}
 """Other names of a part with the same values; people write an address by what they know of the API."""
 KEYS = ("project", "range", "since", "until", *(clause.key for clause in CLAUSES), "after")
+ACCEPTED = (*KEYS, *_NAMES_OF_THE_API.values())
+"""What an address may hold; our own links use ``KEYS`` alone."""
 
 
 def parse_query(

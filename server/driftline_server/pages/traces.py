@@ -26,9 +26,9 @@ from driftline_server.pages.range_ribbon import range_ribbon
 from driftline_server.pages.ribbon import Ribbon
 from driftline_server.pages.shapes import page_scale_ms
 from driftline_server.pages.trace_query import (
+    ACCEPTED,
     CLAUSES,
     CUSTOM,
-    KEYS,
     RANGES,
     Chip,
     Clause,
@@ -62,7 +62,7 @@ def list_traces() -> AnyResponse:
     page = TracesPage(
         frame=frame,
         query=query,
-        mistakes=query.mistakes + unknown_fields(request.args, known=KEYS, names=_OTHER_NAMES),
+        mistakes=query.mistakes + unknown_fields(request.args, known=ACCEPTED, names=_OTHER_NAMES),
         listed=listed,
         statuses=count_facets(services(), query.wanted, (Facet.STATUS,)).get(Facet.STATUS, {}),
         ribbon=range_ribbon(query, frame.viewer.clock),
@@ -256,6 +256,8 @@ class TracesPage:
     def count_text(self) -> str:
         """``1 to 50 of 214, exact``; ``of more than 10,000`` where counting stopped."""
         number, count, newer = len(self.listed.page.traces), self.listed.count, self.listed.newer
+        if not number and not newer.number:
+            return "none"
         whole = f"{count.number:,}, exact" if count.exact else f"more than {count.number:,}"
         if not newer.exact:
             return f"{number} after more than {newer.number:,}"

@@ -41,8 +41,9 @@ def roll_up_usage(runs: Sequence[RunFacts]) -> UsageRollup:
     silent = [
         run
         for run in innermost
-        # A call that failed was, as a rule, not charged, and one that runs has not been told yet.
-        if run.status not in (Status.RUNNING, Status.ERROR)
+        # One that runs has not told yet; one that failed before its first word was, as a rule, not charged.
+        if run.status != Status.RUNNING
+        and (run.status != Status.ERROR or run.first_text_ms is not None)
         and run.id not in telling
         and not is_told_above(run.id)
     ]

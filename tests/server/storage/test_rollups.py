@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.records import a_child, a_model_run, a_run, an_id
 
-from driftline.records import Cost, Kind, Provenance, Run, Status, Usage
+from driftline.records import Cost, Kind, Provenance, Run, Status, TokenTimeline, Usage
 from driftline_server.storage.facts import facts_of
 from driftline_server.storage.rollups import UsageRollup, roll_up_usage
 
@@ -83,6 +83,12 @@ def test_a_call_that_failed_or_still_runs_misses_no_usage() -> None:
     failed = a_model_run(ROOT, usage=None, status=Status.ERROR)
     running = a_model_run(ROOT, usage=None, status=Status.RUNNING)
     assert rolled_up(failed, running).usage_missing == 0
+
+
+def test_a_call_that_failed_amid_its_answer_misses_its_usage() -> None:
+    begun = TokenTimeline(first_text_ms=40.0, chunks=3)
+    failed = a_model_run(ROOT, usage=None, status=Status.ERROR, timeline=begun)
+    assert rolled_up(failed).usage_missing == 1
 
 
 def test_a_stream_that_was_left_misses_its_usage() -> None:
