@@ -90,6 +90,16 @@ def processors_of(configuration: Configuration) -> tuple[Processor, ...]:
     return tuple(processors)
 
 
+def http_exporter_of(configuration: Configuration) -> HttpExporter:
+    """A new exporter to the server of a configuration."""
+    return HttpExporter(
+        configuration.url,
+        api_key=configuration.api_key,
+        timeout_s=configuration.timeout_s,
+        ca_file=configuration.ca_file,
+    )
+
+
 def spool_of(configuration: Configuration) -> Spool | None:
     """The spool for the server of a configuration; ``None`` where there shall be none, or can be none."""
     if configuration.spool == "":
@@ -113,12 +123,7 @@ def _build_delivery(configuration: Configuration) -> Delivery:
     if configuration.file is not None:
         exporter = FileExporter(configuration.file)
     else:
-        exporter = HttpExporter(
-            configuration.url,
-            api_key=configuration.api_key,
-            timeout_s=configuration.timeout_s,
-            ca_file=configuration.ca_file,
-        )
+        exporter = http_exporter_of(configuration)
     limits = DeliveryLimits(queue_runs=configuration.queue_runs, exit_timeout_s=configuration.exit_timeout_s)
     spool = spool_of(configuration) if configuration.file is None else None
     return Delivery(exporter, processors=processors_of(configuration), limits=limits, spool=spool)

@@ -20,8 +20,7 @@ from driftline.commands.addresses import can_be_read, spool_at
 from driftline.commands.printing import Parser, plain
 from driftline.configuration import Configuration, Content, read_configuration
 from driftline.errors import DeliveryError
-from driftline.exporters import HttpExporter
-from driftline.runtime import spool_of
+from driftline.runtime import http_exporter_of, spool_of
 from driftline.spool import Spool, SpoolError, spool_files
 from driftline.spool.places import prepare
 from driftline.version import __version__
@@ -133,14 +132,7 @@ def _what_is_sent(configuration: Configuration) -> Iterator[Finding]:
 def _server(configuration: Configuration) -> Finding:
     """Send an empty batch, which needs the address, the key and the whole way to be right."""
     where = f"{configuration.url}, project {configuration.project}"
-    with closing(
-        HttpExporter(
-            configuration.url,
-            api_key=configuration.api_key,
-            timeout_s=configuration.timeout_s,
-            ca_file=configuration.ca_file,
-        )
-    ) as exporter:
+    with closing(http_exporter_of(configuration)) as exporter:
         try:
             problem = exporter.send_nothing()
         except DeliveryError as error:

@@ -14,8 +14,7 @@ from driftline.commands.addresses import can_be_read, spool_at
 from driftline.commands.printing import Parser, plain, print_table, shown_age, shown_bytes, shown_moment
 from driftline.configuration import Configuration, read_configuration
 from driftline.errors import DeliveryError
-from driftline.exporters import HttpExporter
-from driftline.runtime import spool_of
+from driftline.runtime import http_exporter_of, spool_of
 from driftline.spool import DeadLetter, Spool, SpoolError, default_folder, spool_files
 
 PAGE = 500
@@ -115,7 +114,7 @@ def _replay(configuration: Configuration, asked: argparse.Namespace) -> int:
     target = configuration if asked.to is None else read_configuration(url=asked.to)
     if not can_be_read(asked.to):
         return 1
-    exporter = _exporter_of(target)
+    exporter = http_exporter_of(target)
     sent = refused = 0
     try:
         while (parcel := spool.hold_oldest()) is not None:
@@ -169,7 +168,7 @@ def _letter_row(letter: DeadLetter) -> tuple[str, ...]:
 
 
 def _resend(configuration: Configuration, asked: argparse.Namespace) -> int:
-    spool, exporter = _spool_of(configuration), _exporter_of(configuration)
+    spool, exporter = _spool_of(configuration), http_exporter_of(configuration)
     taken = refused = 0
     try:
         for letter in _chosen(spool, asked):
@@ -221,15 +220,6 @@ def _spool_of(configuration: Configuration) -> Spool:
     if spool is None:
         raise SpoolError("this Python cannot keep a spool")
     return spool
-
-
-def _exporter_of(configuration: Configuration) -> HttpExporter:
-    return HttpExporter(
-        configuration.url,
-        api_key=configuration.api_key,
-        timeout_s=configuration.timeout_s,
-        ca_file=configuration.ca_file,
-    )
 
 
 def _show_progress(sent: int | None, of: int) -> None:

@@ -43,7 +43,6 @@ create table letters (
     at real not null,
     status integer not null,
     problem text not null,
-    counted integer not null,
     body blob not null
 );
 create table ledger (

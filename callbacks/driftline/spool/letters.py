@@ -44,14 +44,12 @@ class DeadLetter:
         return found if isinstance(found, dict) else {}
 
 
-def put_letters(
-    connection: sqlite3.Connection, owner: str, refusals: Iterable[Refusal], at: float, *, counted: bool
-) -> None:
-    """Keep what was refused. ``counted``: the ledger knows these runs, not the process itself."""
+def put_letters(connection: sqlite3.Connection, owner: str, refusals: Iterable[Refusal], at: float) -> None:
+    """Keep what was refused."""
     connection.executemany(
-        "insert into letters (owner, at, status, problem, counted, body) values (?, ?, ?, ?, ?, ?)",
+        "insert into letters (owner, at, status, problem, body) values (?, ?, ?, ?, ?)",
         [
-            (owner, at, each.status, each.problem[:MAX_PROBLEM], counted, zlib.compress(each.piece, 1))
+            (owner, at, each.status, each.problem[:MAX_PROBLEM], zlib.compress(each.piece, 1))
             for each in refusals
         ],
     )

@@ -152,7 +152,7 @@ class Spool:
         with self.file.writing() as connection:
             outcomes = {DELIVERED: parcel.runs - refused, REFUSED: refused}
             if self._take_out(connection, parcel.id, parcel.owner, outcomes, now):
-                put_letters(connection, parcel.owner, refusals, now, counted=True)
+                put_letters(connection, parcel.owner, refusals, now)
             _give_back(connection)
 
     def split(self, parcel: Parcel) -> None:
@@ -183,7 +183,7 @@ class Spool:
     def bury(self, refusals: Sequence[Refusal]) -> None:
         """Keep runs that the server refused and that never were in the spool."""
         with self.file.writing() as connection:
-            put_letters(connection, self.owner, refusals, self._clock(), counted=False)
+            put_letters(connection, self.owner, refusals, self._clock())
 
     def discard_waiting(self) -> int:
         """Throw away all that waits; gives how many runs that were."""
